@@ -13,7 +13,8 @@ export class ByteWriter {
   }
 
   u8(value: number): void {
-    this.#buffer[this.#grow(1)] = value
+    const at = this.#grow(1)
+    this.#buffer[at] = value
   }
 
   /** Host order; netlink hosts here are little-endian (x86-64, arm64). */
@@ -70,6 +71,10 @@ export class ByteWriter {
   align4(): void {
     const padding = -this.#length & 3
     if (padding > 0) this.#buffer.fill(0, this.#grow(padding), this.#length)
+  }
+
+  patchU8(at: number, value: number): void {
+    this.#buffer[at] = value
   }
 
   patchU16(at: number, value: number): void {

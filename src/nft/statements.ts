@@ -1,0 +1,176 @@
+/** Statements of nft(8) as the expressions that nft itself compiles them to; a rule is several of them in a row. */
+import {
+  ICMP_PORT_UNREACH,
+  ICMPV6_PORT_UNREACH,
+  NF_NAT_RANGE_PROTO_RANDOM_FULLY,
+  NFPROTO_IPV4,
+  NFPROTO_IPV6,
+  NFT_CMP_EQ,
+  NFT_CMP_NEQ,
+  NFT_CT_STATE,
+  NFT_CT_STATUS,
+  NFT_META_MARK,
+  NFT_NAT_DNAT,
+  NFT_REJECT_ICMP_UNREACH,
+} from './constants.ts'
+import { hostBytes, IPPROTO, paddedBytes } from './datatypes.ts'
+import type { Expr, Verdict } from './expressions.ts'
+import { familyBytes, type InetFamily, prefixMask } from './inet.ts'
+import { l4proto, type Selector } from './selectors.ts'
+
+/** Register 0: what is loaded there is the rule's verdict. */
+export const NFT_REG_VERDICT = 0
+
+/** NFT_REG_1 to 4 are sixteen bytes each, NFT_REG32_00 to 15 are the same memory in slots of four. */
+const NFT_REG_1 = 1
+const NFT_REG32_00 = 8
+
+/** The number of the register that begins at a four-byte slot, spelt as the kernel dumps it. */
+export function registerAt(slot: number): number {
+  return slot % 4 === 0 ? NFT_REG_1 + slot / 4 : NFT_REG32_00 + slot
+}
+
+/** The four-byte slot that a register begins at. */
+export function slotOf(register: number): number {
+  return register < NFT_REG32_00 ? (register - NFT_REG_1) * 4 : register - NFT_REG32_00
+}
+
+/** `ip daddr @cluster-ips`, and with several selectors `ip saddr . ip daddr @pairs`. */
+export function inSet(selectors: readonly Selector[], set: string): readonly Expr[] {
+  return [...loadAll(selectors), { kind: 'lookup', set, sreg: NFT_REG_1 }]
+}
+
+/** `ip daddr . meta l4proto . th dport vmap @service-ips` */
+export function verdictMap(selectors: readonly Selector[], map: string): readonly Expr[] {
+  return [...loadAll(selectors), { kind: 'lookup', set: map, sreg: NFT_REG_1, dreg: NFT_REG_VERDICT }]
+}
+
+/** `dnat ip to ip daddr . tcp dport . numgen random mod 2 map @endpoints-tcp`: the map's value is address . port. */
+export function dnatToMap(family: InetFamily, key: readonly Selector[], map: string): readonly Expr[] {
+  return [
+    ...loadAll(key),
+    { kind: 'lookup', set: map, sreg: NFT_REG_1, dreg: NFT_REG_1 },
+    {
+      kind: 'nat',
+      type: NFT_NAT_DNAT,
+      family: family === 'ip' ? NFPROTO_IPV4 : NFPROTO_IPV6,
+      addrMin: NFT_REG_1,
+      protoMin: registerAt(familyBytes(family) / 4),
+    },
+  ]
+}
+
+/** `ip saddr 10.0.0.0/8`, or `ip saddr != 10.0.0.0/8`. */
+export function inPrefix(
+  selector: Selector,
+  operator: 'in' | 'not in',
+  address: Uint8Array,
+  prefixLength: number,
+): readonly Expr[] {
+  const op = operator === 'in' ? NFT_CMP_EQ : NFT_CMP_NEQ
+  const load = selector.load(NFT_REG_1)
+  const wholeBytes = prefixLength / 8
+  if (load.kind === 'payload' && prefixLength > 0 && Number.isInteger(wholeBytes)) {
+    // nft compares the leading bytes alone where the prefix ends with one of them
+    return [{ ...load, len: wholeBytes }, compare(op, address.slice(0, wholeBytes))]
+  }
+  return [load, ...masked(prefixMask(prefixLength, address.length)), compare(op, address)]
+}
+
+/** `meta l4proto tcp`; nft does not print it where a port of that protocol follows. */
+export function protocolIs(protocol: keyof typeof IPPROTO): readonly Expr[] {
+  return [l4proto.load(NFT_REG_1), compare(NFT_CMP_EQ, Uint8Array.of(IPPROTO[protocol]))]
+}
+
+/** Bits of `ct state` and `ct status`: NF_CT_STATE_BIT of include/net/netfilter, IPS_* of nf_conntrack_common.h. */
+export const ctStates = { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 } as const
+export const ctStatuses = {
+  expected: 1,
+  'seen-reply': 2,
+  assured: 4,
+  confirmed: 8,
+  snat: 16,
+  dnat: 32,
+  dying: 512,
+} as const
+
+/** `ct state new` */
+export function ctState(state: keyof typeof ctStates): readonly Expr[] {
+  return hasBits({ kind: 'ct', dreg: NFT_REG_1, key: NFT_CT_STATE }, ctStates[state])
+}
+
+/** `ct status dnat` */
+export function ctStatus(status: keyof typeof ctStatuses): readonly Expr[] {
+  return hasBits({ kind: 'ct', dreg: NFT_REG_1, key: NFT_CT_STATUS }, ctStatuses[status])
+}
+
+/** `meta mark & 0x00004000 != 0x00000000` */
+export function hasMark(mark: number): readonly Expr[] {
+  return hasBits({ kind: 'meta', dreg: NFT_REG_1, key: NFT_META_MARK }, mark)
+}
+
+/** `meta mark set meta mark | 0x00004000` */
+export function setMark(mark: number): readonly Expr[] {
+  return changeMark(~mark >>> 0, mark)
+}
+
+/** `meta mark set meta mark ^ 0x00004000` */
+export function flipMark(mark: number): readonly Expr[] {
+  return changeMark(0xffffffff, mark)
+}
+
+/** `masquerade fully-random` */
+export const masqueradeFullyRandom: Expr = { kind: 'masq', flags: NF_NAT_RANGE_PROTO_RANDOM_FULLY }
+
+/** `reject`: port unreachable, of ICMP or ICMPv6. */
+export function reject(family: InetFamily): Expr {
+  return {
+    kind: 'reject',
+    type: NFT_REJECT_ICMP_UNREACH,
+    icmpCode: family === 'ip' ? ICMP_PORT_UNREACH : ICMPV6_PORT_UNREACH,
+  }
+}
+
+/** `drop`, `accept`, `jump services`, ... */
+export function verdict(verdict: Verdict): Expr {
+  return { kind: 'immediate', dreg: NFT_REG_VERDICT, data: { verdict } }
+}
+
+/** Loads the selectors into adjacent registers, as a concatenated key. */
+function loadAll(selectors: readonly Selector[]): readonly Expr[] {
+  let slot = 0
+  return selectors.map((selector) => {
+    const expr = selector.load(registerAt(slot))
+    slot += paddedBytes(selector.type) / 4
+    return expr
+  })
+}
+
+function compare(op: number, value: Uint8Array): Expr {
+  return { kind: 'cmp', sreg: NFT_REG_1, op, data: { value } }
+}
+
+function masked(mask: Uint8Array, xor: Uint8Array = new Uint8Array(mask.length)): readonly Expr[] {
+  return [
+    {
+      kind: 'bitwise',
+      sreg: NFT_REG_1,
+      dreg: NFT_REG_1,
+      len: mask.length,
+      mask: { value: mask },
+      xor: { value: xor },
+    },
+  ]
+}
+
+function hasBits(load: Expr, bits: number): readonly Expr[] {
+  return [load, ...masked(hostBytes(bits)), compare(NFT_CMP_NEQ, hostBytes(0))]
+}
+
+function changeMark(mask: number, xor: number): readonly Expr[] {
+  return [
+    { kind: 'meta', dreg: NFT_REG_1, key: NFT_META_MARK },
+    ...masked(hostBytes(mask), hostBytes(xor)),
+    { kind: 'meta', key: NFT_META_MARK, sreg: NFT_REG_1 },
+  ]
+}

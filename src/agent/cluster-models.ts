@@ -1,0 +1,76 @@
+import type { KubeObject, ObjectEvent } from '../kube/types.ts'
+import { ClusterModel } from '../model/cluster-model.ts'
+import type { Family } from '../model/ip.ts'
+import type { NodeTopology } from '../model/topology.ts'
+import { zoneLabel } from '../kube/types.ts'
+
+export type ClusterModelsOptions = {
+  readonly families: readonly Family[]
+  readonly nodeName: string
+  /** In milliseconds since 1970. */
+  readonly processStartMs: number
+}
+
+/** What is known of the cluster, once for each family, fed by one stream of events. */
+export class ClusterModels {
+  readonly models: readonly ClusterModel[]
+  #node: NodeTopology
+
+  constructor({ families, nodeName, processStartMs }: ClusterModelsOptions) {
+    this.models = families.map((family) => new ClusterModel({ family, nodeName, processStartMs }))
+    this.#node = { name: nodeName }
+  }
+
+  /** This Node as its object describes it; the zone is unknown until there is one. */
+  get node(): NodeTopology {
+    return this.#node
+  }
+
+  /** Tells the models; returns whether a sync is needed, and whether this Node is another than before. */
+  apply(events: readonly ObjectEvent[]): { isSyncNeeded: boolean; isNodeChanged: boolean } {
+    let isSyncNeeded = false
+    const nodeBefore = this.#node
+    for (const event of events) {
+      if (this.#applyOne(event)) isSyncNeeded = true
+    }
+    const isNodeChanged = this.#node.zone !== nodeBefore.zone
+    return { isSyncNeeded: isSyncNeeded || isNodeChanged, isNodeChanged }
+  }
+
+  #applyOne(event: ObjectEvent): boolean {
+    if (event.type === 'set') return this.#set(event.object)
+    const { kind, namespace, name } = event
+    switch (kind) {
+      case 'Service':
+        return this.#any((model) => model.deleteService(namespace, name))
+      case 'EndpointSlice':
+        return this.#any((model) => model.deleteEndpointSlice(namespace, name))
+      case 'ServiceCIDR':
+        return this.#any((model) => model.deleteServiceCidr(name))
+      case 'Node':
+        // The zone of a Node whose object is gone stays what it was.
+        return false
+    }
+  }
+
+  #set(object: KubeObject): boolean {
+    switch (object.kind) {
+      case 'Service':
+        return this.#any((model) => model.setService(object))
+      case 'EndpointSlice':
+        return this.#any((model) => model.setEndpointSlice(object))
+      case 'ServiceCIDR':
+        return this.#any((model) => model.setServiceCidr(object))
+      case 'Node':
+        if (object.metadata.name === this.#node.name) {
+          this.#node = { name: this.#node.name, zone: object.metadata.labels?.[zoneLabel] }
+        }
+        return false
+    }
+  }
+
+  /** Every model is told, even when one has answered already. */
+  #any(tell: (model: ClusterModel) => boolean): boolean {
+    return this.models.map(tell).includes(true)
+  }
+}

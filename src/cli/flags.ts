@@ -1,0 +1,27 @@
+import { hostname } from 'node:os'
+import type { Command } from 'commander'
+import type { DataplaneFlags } from '../config/dataplane-flags.ts'
+
+/** The flags of every command that makes rules out of manifests. */
+export type ManifestFlags = DataplaneFlags & { readonly manifests: string; readonly nodeName?: string }
+
+/** Adds the flags that shape the rules; their names are kube-proxy's. */
+export function dataplaneFlags(command: Command): Command {
+  return command
+    .option(
+      '--cluster-cidr <cidrs>',
+      'range of pod addresses, one per IP family with a comma between: traffic to cluster IPs from anywhere else is masqueraded',
+    )
+    .option('--masquerade-all', 'masquerade all traffic to cluster IPs')
+    .option('--masquerade-bit <bit>', 'bit of the packet mark that asks for masquerading, 0 to 31', '14')
+}
+
+/** The arguments of `option` for a duration. */
+export function durationFlag(name: string, description: string, preset: string): [string, string, string] {
+  return [`${name} <duration>`, `${description}, as in 100ms, 1s or 1m30s`, preset]
+}
+
+/** The node name given, or the host name in lower case, as the kubelet registers it. */
+export function nodeNameOf(flags: Pick<ManifestFlags, 'nodeName'>): string {
+  return (flags.nodeName ?? hostname()).trim().toLowerCase()
+}

@@ -1,0 +1,49 @@
+/*
+ * Who is masqueraded: packets that carry the mark. Traffic to cluster IPs from outside the pod network gets it, since
+ * the endpoint's answer must come back through this Node.
+ *
+ *   chain services {
+ *     ip daddr @cluster-ips ip saddr != 10.244.0.0/16 meta mark set meta mark | 0x00004000
+ *     ...
+ *   }
+ *   chain masquerading {
+ *     meta mark & 0x00004000 != 0x00000000 meta mark set meta mark ^ 0x00004000 masquerade fully-random
+ *     ...
+ *   }
+ */
+import { cidrParts } from '../model/cidr.ts'
+import type { Expr } from '../nft/expressions.ts'
+import type { Rule } from '../nft/objects.ts'
+import { daddr, saddr } from '../nft/selectors.ts'
+import { flipMark, hasMark, inPrefix, inSet, masqueradeFullyRandom, setMark } from '../nft/statements.ts'
+import type { Fragment } from './layout.ts'
+import { chainNames, inetFamily, setNames } from './names.ts'
+import type { DataplaneOptions } from './options.ts'
+
+export function masquerade(options: DataplaneOptions): Fragment {
+  const { masqueradeMark } = options
+  return {
+    chains: [{ name: chainNames.services }, { name: chainNames.masquerading }],
+    rules: [
+      ...markRule(options),
+      {
+        chain: chainNames.masquerading,
+        // The mark is taken off again: other chains and other Nodes shall not see it.
+        expressions: [...hasMark(masqueradeMark), ...flipMark(masqueradeMark), masqueradeFullyRandom],
+      },
+    ],
+  }
+}
+
+/** One rule for all Services, or none where neither everything nor anything recognisable is masqueraded. */
+function markRule({ family, masqueradeMark, masqueradeAll, clusterCidr }: DataplaneOptions): Rule[] {
+  const toClusterIps = inSet([daddr(inetFamily(family))], setNames.clusterIps)
+  const rule = (sender: readonly Expr[], comment: string): Rule[] => [
+    { chain: chainNames.services, expressions: [...toClusterIps, ...sender, ...setMark(masqueradeMark)], comment },
+  ]
+  if (masqueradeAll) return rule([], 'masquerade all clusterIP traffic')
+  if (clusterCidr === undefined) return []
+  const { bytes, prefixLength } = cidrParts(clusterCidr)
+  const fromOutside = inPrefix(saddr(inetFamily(family)), 'not in', bytes, prefixLength)
+  return rule(fromOutside, 'masquerade clusterIP traffic from outside cluster')
+}

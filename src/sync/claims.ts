@@ -1,0 +1,39 @@
+import type { ObjectKey } from '../kube/types.ts'
+
+/**
+ * Who owns which frontend. Several Services may claim one; the order in which they are preferred is given, the first
+ * owns it, and when it lets go the next one does.
+ */
+export class Claims {
+  /** A list only where there is more than one: that is a mistake of somebody's and rare. */
+  readonly #claimants = new Map<string, ObjectKey | readonly ObjectKey[]>()
+  readonly #compare: (a: ObjectKey, b: ObjectKey) => number
+
+  constructor(compare: (a: ObjectKey, b: ObjectKey) => number) {
+    this.#compare = compare
+  }
+
+  owner(frontend: string): ObjectKey | undefined {
+    const found = this.#claimants.get(frontend)
+    return typeof found === 'object' ? found[0] : found
+  }
+
+  /** All that claim the frontend, the owner first. */
+  claimants(frontend: string): readonly ObjectKey[] {
+    const found = this.#claimants.get(frontend)
+    if (found === undefined) return []
+    return typeof found === 'object' ? found : [found]
+  }
+
+  add(frontend: string, service: ObjectKey): void {
+    const others = this.claimants(frontend)
+    if (others.length === 0) this.#claimants.set(frontend, service)
+    else if (!others.includes(service)) this.#claimants.set(frontend, [...others, service].sort(this.#compare))
+  }
+
+  release(frontend: string, service: ObjectKey): void {
+    const [first, ...others] = this.claimants(frontend).filter((claimant) => claimant !== service)
+    if (first === undefined) this.#claimants.delete(frontend)
+    else this.#claimants.set(frontend, others.length === 0 ? first : [first, ...others])
+  }
+}

@@ -1,0 +1,61 @@
+import { ByteWriter } from '../netlink/bytes.ts'
+import type { Chain, NftSet, Rule, TableRef } from '../nft/objects.ts'
+import type { Operation } from '../nft/transaction.ts'
+
+/** What one sync changes in a table, collected set by set. */
+export class TableChange {
+  readonly #removed = new Map<number, ByteWriter>()
+  readonly #added = new Map<number, ByteWriter>()
+  readonly #chains: { readonly chain: Chain; readonly rule: Rule }[] = []
+  elementsRemoved = 0
+  elementsAdded = 0
+  /** Endpoints that frontends lost and gained, for reports. */
+  endpointsRemoved = 0
+  endpointsAdded = 0
+
+  addChain(chain: Chain, rule: Rule): void {
+    this.#chains.push({ chain, rule })
+  }
+
+  /** Counts for the report: `kept` endpoints are in both lists. */
+  countEndpoints(before: readonly unknown[], after: readonly unknown[], kept: number): void {
+    this.endpointsRemoved += before.length - kept
+    this.endpointsAdded += after.length - kept
+  }
+
+  remove(set: number, element: Uint8Array): void {
+    this.elementsRemoved++
+    append(this.#removed, set, element)
+  }
+
+  add(set: number, element: Uint8Array): void {
+    this.elementsAdded++
+    append(this.#added, set, element)
+  }
+
+  /** Chains first, since elements refer to them; then removals, so that an element with a new value takes its own place. */
+  operations(table: TableRef, sets: readonly NftSet[]): Operation[] {
+    const onElements = (verb: 'add' | 'delete', bySet: ReadonlyMap<number, ByteWriter>): Operation[] =>
+      sets.flatMap((set, number): Operation[] => {
+        const writer = bySet.get(number)
+        return writer === undefined ? [] : [{ verb, object: 'element', table, set, elements: writer.view() }]
+      })
+    return [
+      ...this.chains.map(({ chain }): Operation => ({ verb: 'add', object: 'chain', table, chain })),
+      ...this.chains.map(({ rule }): Operation => ({ verb: 'add', object: 'rule', table, rule })),
+      ...onElements('delete', this.#removed),
+      ...onElements('add', this.#added),
+    ]
+  }
+
+  /** The chains that are new, in the order of their names: `pick-tcp-2` before `pick-tcp-10`. */
+  get chains(): readonly { readonly chain: Chain; readonly rule: Rule }[] {
+    return this.#chains.toSorted((a, b) => a.chain.name.localeCompare(b.chain.name, 'en', { numeric: true }))
+  }
+}
+
+function append(bySet: Map<number, ByteWriter>, set: number, element: Uint8Array): void {
+  const writer = bySet.get(set) ?? new ByteWriter(256)
+  bySet.set(set, writer)
+  writer.bytes(element)
+}

@@ -1,0 +1,43 @@
+import { serviceFrontends } from '../dataplane/frontend.ts'
+import { tableLayout } from '../dataplane/layout.ts'
+import type { DataplaneOptions } from '../dataplane/options.ts'
+import type { Warning } from '../kube/types.ts'
+import type { ClusterModel } from '../model/cluster-model.ts'
+import type { NodeTopology } from '../model/topology.ts'
+import { decodeElements } from '../nft/elements.ts'
+import type { SetElement, TableContents } from '../nft/objects.ts'
+import { Ledger } from './ledger.ts'
+import { TableChange } from './table-change.ts'
+
+/** The whole table as a first sync would make it, for showing and explaining. Equal models give equal tables. */
+export function wantedTable(
+  model: ClusterModel,
+  node: NodeTopology,
+  options: DataplaneOptions,
+): { readonly contents: TableContents; readonly warnings: readonly Warning[] } {
+  const layout = tableLayout(options)
+  const changes = model.takeChanges()
+  const ledger = new Ledger(options, layout.sets)
+  const change = new TableChange()
+  const conflicts = ledger.update(
+    [...model.serviceKeys()].sort(),
+    (service) => serviceFrontends(model.servicePorts(service), model.endpoints(service), node),
+    0,
+    change,
+  )
+  ledger.updateServiceCidrs(model.serviceCidrs, change)
+  const elements = new Map<string, readonly SetElement[]>()
+  for (const operation of change.operations(layout.table, layout.sets)) {
+    if (operation.object === 'element') elements.set(operation.set.name, decodeElements(operation.elements))
+  }
+  return {
+    contents: {
+      ...layout,
+      flowtables: [],
+      chains: [...layout.chains, ...change.chains.map(({ chain }) => chain)],
+      rules: [...layout.rules, ...change.chains.map(({ rule }) => rule)],
+      elements,
+    },
+    warnings: [...changes.warnings, ...conflicts],
+  }
+}

@@ -1,0 +1,169 @@
+import { isDeepStrictEqual } from 'node:util'
+import { describeObject, objectKey, serviceNameLabel, triggerTimeAnnotation } from '../kube/types.ts'
+import type { EndpointSlice, ObjectKey, Warning } from '../kube/types.ts'
+import { serviceEndpoints } from './endpoint.ts'
+import type { EndpointsByPort } from './endpoint.ts'
+import type { Family } from './ip.ts'
+
+const noEndpoints: EndpointsByPort = new Map()
+const noSlices: readonly EndpointSlice[] = []
+/** RFC 3339 with any number of fractional digits. */
+const rfc3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/
+
+export interface EndpointTrackerOptions {
+  readonly family: Family
+  readonly nodeName: string
+  /** Trigger times before this one, in milliseconds since 1970, say nothing about this process. */
+  readonly processStartMs: number
+}
+
+/** What changed since the last time. */
+export interface EndpointChanges {
+  readonly services: readonly ObjectKey[]
+  /** Whether a Service concerned had or has endpoints of a UDP port. */
+  readonly isConntrackCleanupNeeded: boolean
+  /** When what the slices tell happened, in milliseconds since 1970, for the Services for which it is known. */
+  readonly triggerTimes: ReadonlyMap<ObjectKey, readonly number[]>
+  readonly warnings: readonly Warning[]
+}
+
+/** The slices of one Service that were told but not taken, by name; undefined for one that was removed. */
+type PendingSlices = Map<string, EndpointSlice | undefined>
+
+/** The endpoints of all Services for one family, in two layers: what was last taken, and what has been told since. */
+export class EndpointTracker {
+  readonly #options: EndpointTrackerOptions
+  readonly #slices = new Map<ObjectKey, readonly EndpointSlice[]>()
+  readonly #endpoints = new Map<ObjectKey, EndpointsByPort>()
+  readonly #pending = new Map<ObjectKey, PendingSlices>()
+  /** The Service of each slice, in the latest layer. */
+  readonly #serviceOf = new Map<ObjectKey, ObjectKey>()
+  #triggerTimes = new Map<ObjectKey, number[]>()
+  #warnings: Warning[] = []
+  #changesTotal = 0
+  #changesPending = 0
+
+  constructor(options: EndpointTrackerOptions) {
+    this.#options = options
+  }
+
+  /** Notifications so far about slices of the family, with or without effect. */
+  get changesTotal(): number {
+    return this.#changesTotal
+  }
+
+  /** Notifications with an effect that was not taken yet. */
+  get changesPending(): number {
+    return this.#changesPending
+  }
+
+  /** Whether this notification changed anything, be it only the resourceVersion. */
+  set(slice: EndpointSlice): boolean {
+    const key = objectKey(slice.metadata)
+    const serviceName = slice.metadata.labels?.[serviceNameLabel] ?? ''
+    if (slice.addressType !== this.#options.family) return this.#serviceOf.has(key) && this.delete(key)
+    if (serviceName === '') {
+      this.#warn(slice, `metadata.labels[${serviceNameLabel}]`, 'is missing; the slice belongs to no Service')
+      return this.#serviceOf.has(key) && this.delete(key)
+    }
+    this.#changesTotal++
+    const service = objectKey({ namespace: slice.metadata.namespace, name: serviceName })
+    const formerService = this.#serviceOf.get(key)
+    if (formerService !== undefined && formerService !== service) this.#remove(formerService, slice.metadata.name)
+    const latest = this.#latest(service, slice.metadata.name)
+    if (latest !== undefined && isDeepStrictEqual(latest, slice)) return false
+    this.#serviceOf.set(key, service)
+    this.#change(service, slice.metadata.name, slice)
+    this.#noteTriggerTime(service, slice)
+    return true
+  }
+
+  /** Whether the slice was known. */
+  delete(key: ObjectKey): boolean {
+    const service = this.#serviceOf.get(key)
+    if (service === undefined) return false
+    this.#changesTotal++
+    this.#serviceOf.delete(key)
+    this.#remove(service, key.slice(key.indexOf('/') + 1))
+    return true
+  }
+
+  /** Makes the pending slices the known ones. */
+  take(): EndpointChanges {
+    const warnings = this.#warnings
+    const triggerTimes = this.#triggerTimes
+    const services = [...this.#pending.keys()]
+    let isConntrackCleanupNeeded = false
+    for (const [service, pending] of this.#pending) {
+      const hadUdp = hasUdpPort(this.endpoints(service))
+      this.#apply(service, pending, warnings)
+      isConntrackCleanupNeeded ||= hadUdp || hasUdpPort(this.endpoints(service))
+    }
+    this.#pending.clear()
+    this.#changesPending = 0
+    this.#triggerTimes = new Map()
+    this.#warnings = []
+    return { services, isConntrackCleanupNeeded, triggerTimes, warnings }
+  }
+
+  /** As last taken. */
+  endpoints(service: ObjectKey): EndpointsByPort {
+    return this.#endpoints.get(service) ?? noEndpoints
+  }
+
+  #latest(service: ObjectKey, name: string): EndpointSlice | undefined {
+    const pending = this.#pending.get(service)
+    if (pending?.has(name)) return pending.get(name)
+    return this.#slices.get(service)?.find((slice) => slice.metadata.name === name)
+  }
+
+  #remove(service: ObjectKey, name: string): void {
+    this.#change(service, name)
+    this.#triggerTimes.delete(service)
+  }
+
+  #change(service: ObjectKey, name: string, slice?: EndpointSlice): void {
+    const pending = this.#pending.get(service) ?? new Map<string, EndpointSlice | undefined>()
+    pending.set(name, slice)
+    this.#pending.set(service, pending)
+    this.#changesPending++
+  }
+
+  #apply(service: ObjectKey, pending: PendingSlices, warnings: Warning[]): void {
+    const kept = (this.#slices.get(service) ?? noSlices).filter((slice) => !pending.has(slice.metadata.name))
+    const changed = [...pending.values()].filter((slice) => slice !== undefined)
+    const slices = kept.concat(changed)
+    const found = serviceEndpoints(slices, this.#options.family, this.#options.nodeName)
+    const changedObjects = new Set(changed.map((slice) => describeObject('EndpointSlice', slice.metadata)))
+    warnings.push(...found.warnings.filter((warning) => changedObjects.has(warning.object)))
+    store(this.#slices, service, slices, slices.length)
+    store(this.#endpoints, service, found.byPort, found.byPort.size)
+  }
+
+  #noteTriggerTime(service: ObjectKey, slice: EndpointSlice): void {
+    const text = slice.metadata.annotations?.[triggerTimeAnnotation]
+    if (text === undefined) return
+    const timeMs = rfc3339.test(text) ? Date.parse(text) : Number.NaN
+    if (Number.isNaN(timeMs)) {
+      this.#warn(slice, `metadata.annotations[${triggerTimeAnnotation}]`, `"${text}" is not an RFC 3339 time`)
+    } else if (timeMs > this.#options.processStartMs) {
+      const times = this.#triggerTimes.get(service) ?? []
+      times.push(timeMs)
+      this.#triggerTimes.set(service, times)
+    }
+  }
+
+  #warn(slice: EndpointSlice, field: string, message: string): void {
+    this.#warnings.push({ object: describeObject('EndpointSlice', slice.metadata), field, message })
+  }
+}
+
+function hasUdpPort(endpoints: EndpointsByPort): boolean {
+  return [...endpoints.keys()].some((key) => key.startsWith('udp:'))
+}
+
+/** Keeps no entry for a Service without anything. */
+function store<Value>(map: Map<ObjectKey, Value>, key: ObjectKey, value: Value, size: number): void {
+  if (size > 0) map.set(key, value)
+  else map.delete(key)
+}

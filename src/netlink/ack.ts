@@ -3,18 +3,21 @@
  *
  *   | error s32 | nlmsghdr of the refused request (16 bytes) | its payload, unless NETLINK_CAP_ACK | attributes |
  */
-import { errnoName, NetlinkError } from './errors.ts'
+import { DecodeError, errnoName, NetlinkError } from './errors.ts'
 import { attrs, cstr, u32 } from './layout.ts'
 import type { Message } from './message.ts'
 
 const NLM_F_CAPPED = 0x100
 const NLM_F_ACK_TLVS = 0x200
 
+const errorBytes = 20
+
 const extendedAckLayout = attrs({ message: [1, cstr, '?'], offset: [2, u32, '?'] })
 
-/** The refusal that an NLMSG_ERROR message carries, or undefined when it is a plain acknowledgement (error 0). */
+/** The refusal that an NLMSG_ERROR message carries, or undefined when it is a plain acknowledgement (error 0). Throws DecodeError. */
 export function refusal(message: Message, operation: string): NetlinkError | undefined {
   const { payload, flags, seq } = message
+  if (payload.length < errorBytes) throw new DecodeError('struct nlmsgerr', payload, 0)
   const errno = -payload.readInt32LE(0)
   if (errno === 0) return undefined
   const requestLength = payload.readUInt32LE(4)

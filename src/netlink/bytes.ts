@@ -59,6 +59,12 @@ export class ByteWriter {
     else this.#buffer.set(value, at)
   }
 
+  /** One byte for each character, which must be below 256. */
+  latin1Bytes(value: string): void {
+    const at = this.#grow(value.length)
+    this.#buffer.write(value, at, 'latin1')
+  }
+
   /** UTF-8 followed by one zero byte. */
   cstr(value: string): void {
     const byteLength = Buffer.byteLength(value)
@@ -70,7 +76,9 @@ export class ByteWriter {
   /** Zero bytes up to the next multiple of four (NLMSG_ALIGN, NLA_ALIGN). */
   align4(): void {
     const padding = -this.#length & 3
-    if (padding > 0) this.#buffer.fill(0, this.#grow(padding), this.#length)
+    if (padding === 0) return
+    const at = this.#grow(padding) // may replace the buffer
+    this.#buffer.fill(0, at, this.#length)
   }
 
   patchU8(at: number, value: number): void {
@@ -88,6 +96,11 @@ export class ByteWriter {
   /** Forgets everything written from `length` on. */
   truncate(length: number): void {
     this.#length = length
+  }
+
+  /** What was written from `start` on, one character for each byte. */
+  latin1(start = 0): string {
+    return this.#buffer.toString('latin1', start, this.#length)
   }
 
   /** What was written, without copying: valid until the next write. */

@@ -233,5 +233,5 @@ export const cstr: Codec<string> = {
 /** Bytes as they are. */
 export const bytes: Codec<Uint8Array> = {
   write: (writer, value) => writer.bytes(value),
-  read: (buffer, start, end) => Uint8Array.prototype.slice.call(buffer, start, end),
+  read: (buffer, start, end) => new Uint8Array(buffer.subarray(start, end)),
 }

@@ -7,6 +7,7 @@ import { CLONE_NEWNET, syscall } from './syscalls.ts'
  */
 export class NetworkNamespace {
   readonly #fd: number
+  #isClosed = false
 
   private constructor(fd: number) {
     this.#fd = fd
@@ -14,10 +15,10 @@ export class NetworkNamespace {
 
   /** A new, empty namespace (its loopback is down). Needs CAP_SYS_ADMIN. Throws NetlinkError. */
   static create(): NetworkNamespace {
-    return restoring(() => {
-      syscall('unshare', CLONE_NEWNET)
-      return new NetworkNamespace(openSync(ownNamespace, 'r'))
-    })
+    return inside(
+      () => syscall('unshare', CLONE_NEWNET),
+      () => new NetworkNamespace(openSync(ownNamespace, 'r')),
+    )
   }
 
   /** The namespace at a path such as `/proc/1/ns/net` or `/run/netns/blue`. */
@@ -25,7 +26,7 @@ export class NetworkNamespace {
     return new NetworkNamespace(openSync(path, 'r'))
   }
 
-  /** For IFLA_NET_NS_FD, and for `setns` in another thread of this process. */
+  /** For IFLA_NET_NS_FD. */
   get fd(): number {
     return this.#fd
   }
@@ -35,30 +36,29 @@ export class NetworkNamespace {
    * It must be synchronous: the thread is back in its own namespace when `run` returns.
    */
   run<T>(work: () => T extends Promise<unknown> ? never : T): T {
-    return restoring(() => {
-      syscall('setns', this.#fd, CLONE_NEWNET)
-      return work()
-    })
-  }
-
-  /** Moves the calling thread into this namespace for good (a worker thread that plays a host). */
-  enter(): void {
-    syscall('setns', this.#fd, CLONE_NEWNET)
+    return inside(() => syscall('setns', this.#fd, CLONE_NEWNET), work)
   }
 
   close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
     closeSync(this.#fd)
   }
 }
 
 const ownNamespace = '/proc/thread-self/ns/net'
 
-function restoring<T>(work: () => T): T {
+/** Does `work` in the namespace that `enter` leads to, and brings the thread back from there. */
+function inside<T>(enter: () => unknown, work: () => T): T {
   const before = openSync(ownNamespace, 'r')
   try {
-    return work()
+    enter()
+    try {
+      return work()
+    } finally {
+      syscall('setns', before, CLONE_NEWNET)
+    }
   } finally {
-    syscall('setns', before, CLONE_NEWNET)
     closeSync(before)
   }
 }

@@ -172,6 +172,7 @@ export class NetlinkSocket {
     await this.#send(oneMessage(type, NLM_F_REQUEST | NLM_F_DUMP, seq, codec, value))
     const results: R[] = []
     let isInterrupted = false
+    let decodeFailure: { readonly error: unknown } | undefined
     for (;;) {
       const { bytesRead } = await readAsync(this.#fd, this.#receiveBuffer, 0, this.#receiveBuffer.length, null).catch(
         (error: unknown) => {
@@ -183,15 +184,23 @@ export class NetlinkSocket {
         if ((message.flags & NLM_F_DUMP_INTR) !== 0) isInterrupted = true
         if (message.type === NLMSG_ERROR || message.type === NLMSG_DONE) {
           const error = message.payload.length >= 4 ? refusal(withHeader(message), operation) : undefined
+          if (decodeFailure !== undefined) throw decodeFailure.error
           if (error === undefined || error.errno === 'EINTR') return isInterrupted || error ? 'interrupted' : results
           throw error
         }
-        results.push(decode(message))
+        if (decodeFailure !== undefined) continue
+        try {
+          results.push(decode(message))
+        } catch (error) {
+          // The kernel refuses the next dump (EBUSY) until this one is read to its end.
+          decodeFailure = { error }
+        }
       }
     }
   }
 
   async #send(bytes: Buffer): Promise<void> {
+    if (this.#isClosed) throw new NetlinkError('write', 'EBADF', { kernelMessage: 'the socket is closed' })
     if (bytes.length > this.#sendBufferBytes) this.#growSendBuffer(bytes.length)
     try {
       await writeAsync(this.#fd, bytes, 0, bytes.length, null)

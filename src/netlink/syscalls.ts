@@ -15,6 +15,7 @@ const libc = koffi.load(null)
 const calls = {
   socket: libc.func('int socket(int domain, int type, int protocol)'),
   bind: libc.func('int bind(int fd, const void *address, uint32_t length)'),
+  getsockopt: libc.func('int getsockopt(int fd, int level, int name, _Out_ void *value, _Inout_ uint32_t *length)'),
   setsockopt: libc.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)'),
   unshare: libc.func('int unshare(int flags)'),
   setns: libc.func('int setns(int fd, int type)'),
@@ -26,6 +27,13 @@ export function syscall(name: keyof typeof calls, ...args: unknown[]): number {
   if (typeof result !== 'number') throw new TypeError(`${name} returned ${typeof result}`)
   if (result < 0) throw new NetlinkError(name, errnoName(koffi.errno()))
   return result
+}
+
+/** Reads an integer socket option. */
+export function socketOption(fd: number, level: number, name: number): number {
+  const bytes = Buffer.alloc(4)
+  syscall('getsockopt', fd, level, name, bytes, [bytes.length])
+  return bytes.readInt32LE()
 }
 
 /** Sets an integer socket option. */

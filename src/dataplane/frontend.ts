@@ -10,15 +10,19 @@ export type Treatment =
   | { readonly kind: 'reject' }
   | { readonly kind: 'drop' }
 
-/** What a client dials, and what happens then. */
-export type Frontend = {
+/** What a client dials. */
+export type FrontendAddress = {
   readonly ip: IpAddress
   readonly protocol: Protocol
   readonly port: number
-  /** The service port that it belongs to, as people write it: `shop/web:http`. */
-  readonly owner: string
   /** Where in the Service it is written: `spec.clusterIP`. */
   readonly field: string
+}
+
+/** What a client dials, and what happens then. */
+export type Frontend = FrontendAddress & {
+  /** The service port that it belongs to, as people write it: `shop/web:http`. */
+  readonly owner: string
   readonly treatment: Treatment
 }
 
@@ -30,6 +34,11 @@ export type ServiceFrontends = {
   readonly localEndpoints: readonly Endpoint[]
 }
 
+/** What clients dial to reach a service port. */
+export function frontendAddresses({ clusterIp, protocol, port }: ServicePort): readonly FrontendAddress[] {
+  return [{ ip: clusterIp, protocol, port, field: 'spec.clusterIP' }]
+}
+
 /** The frontends of all ports of one Service. */
 export function serviceFrontends(
   ports: readonly ServicePort[],
@@ -39,33 +48,29 @@ export function serviceFrontends(
   return ports.map((servicePort) => {
     const known = endpoints.get(portKey(servicePort.protocol, servicePort.portName)) ?? []
     const selection = selectEndpoints(servicePort, known, node)
+    const treatment = internalTreatment(servicePort, selection)
+    const owner = displayName(servicePort)
     return {
       servicePort,
-      frontends: [clusterIpFrontend(servicePort, selection)],
+      frontends: frontendAddresses(servicePort).map((address) => ({ ...address, owner, treatment })),
       localEndpoints: selection.reachable.filter(({ isLocal }) => isLocal),
     }
   })
 }
 
 /** `172.30.0.41 . tcp . 80` */
-export function frontendKey({ ip, protocol, port }: Pick<Frontend, 'ip' | 'protocol' | 'port'>): Uint8Array {
+export function frontendKey({ ip, protocol, port }: FrontendAddress): Uint8Array {
   return concatenate(ipBytes(ip), protocolByte(protocol), portBytes(port))
 }
 
-function clusterIpFrontend(port: ServicePort, selection: EndpointSelection): Frontend {
-  const endpoints = (port.internalPolicyLocal ? selection.local : selection.cluster) ?? []
-  return {
-    ip: port.clusterIp,
-    protocol: port.protocol,
-    port: port.port,
-    owner: displayName(port),
-    field: 'spec.clusterIP',
-    treatment: treatment(endpoints, selection.isAnyUsable),
-  }
+/** `172.30.0.41:80/tcp`: what tells frontends apart, and what people call them. */
+export function frontendText({ ip, protocol, port }: FrontendAddress): string {
+  return ip.includes(':') ? `[${ip}]:${port}/${protocol}` : `${ip}:${port}/${protocol}`
 }
 
 /** Without an endpoint that may be used: dropped if there are some elsewhere (policy Local), rejected if nowhere. */
-function treatment(endpoints: readonly Endpoint[], isAnyUsable: boolean): Treatment {
+function internalTreatment(port: ServicePort, { local, cluster, isAnyUsable }: EndpointSelection): Treatment {
+  const endpoints = (port.internalPolicyLocal ? local : cluster) ?? []
   if (endpoints.length > 0) return { kind: 'pick', endpoints }
   return { kind: isAnyUsable ? 'drop' : 'reject' }
 }

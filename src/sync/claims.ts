@@ -25,15 +25,23 @@ export class Claims {
     return typeof found === 'object' ? found : [found]
   }
 
-  add(frontend: string, service: ObjectKey): void {
-    const others = this.claimants(frontend)
-    if (others.length === 0) this.#claimants.set(frontend, service)
-    else if (!others.includes(service)) this.#claimants.set(frontend, [...others, service].sort(this.#compare))
+  /** Returns whether others claim the frontend too. */
+  add(frontend: string, service: ObjectKey): boolean {
+    const others = this.#claimants.get(frontend)
+    if (others === undefined) {
+      this.#claimants.set(frontend, service)
+      return false
+    }
+    const all = new Set([...this.claimants(frontend), service])
+    this.#claimants.set(frontend, [...all].sort(this.#compare))
+    return true
   }
 
-  release(frontend: string, service: ObjectKey): void {
+  /** Returns whether others still claim the frontend. */
+  release(frontend: string, service: ObjectKey): boolean {
     const [first, ...others] = this.claimants(frontend).filter((claimant) => claimant !== service)
     if (first === undefined) this.#claimants.delete(frontend)
     else this.#claimants.set(frontend, others.length === 0 ? first : [first, ...others])
+    return first !== undefined
   }
 }

@@ -1,7 +1,6 @@
-import { serviceFrontends, type ServiceFrontends } from '../dataplane/frontend.ts'
 import { type TableLayout, tableLayout } from '../dataplane/layout.ts'
 import type { DataplaneOptions } from '../dataplane/options.ts'
-import type { ObjectKey, Warning } from '../kube/types.ts'
+import type { Warning } from '../kube/types.ts'
 import type { ClusterModel } from '../model/cluster-model.ts'
 import type { Family } from '../model/ip.ts'
 import type { NodeTopology } from '../model/topology.ts'
@@ -9,6 +8,7 @@ import type { CommitReport } from '../nft/connection.ts'
 import { TransactionError } from '../nft/errors.ts'
 import { createTable, type Operation, removeTable } from '../nft/transaction.ts'
 import type { Clock } from './clock.ts'
+import { clusterOf } from './cluster-of.ts'
 import { Ledger } from './ledger.ts'
 import { TableChange } from './table-change.ts'
 
@@ -82,9 +82,11 @@ export class Syncer {
     // worth finding out: the next sync makes the table anew.
     this.#ledger = undefined
     const change = new TableChange()
-    const services = isFull || this.#isEverythingDue ? [...changes.services, ...model.serviceKeys()] : changes.services
+    const isAllDue = isFull || this.#isEverythingDue
     this.#isEverythingDue = false
-    const conflicts = ledger.update(services, (service) => this.#frontends(service), start, change)
+    // Those that are gone are among the changes only.
+    const services = isAllDue ? [...changes.services, ...model.serviceKeys()] : changes.services
+    const conflicts = ledger.update(services, clusterOf(model, this.#node), start, change)
     ledger.updateServiceCidrs(model.serviceCidrs, change)
     const operations = [
       ...(isFull ? this.#emptyTable() : []),
@@ -100,18 +102,13 @@ export class Syncer {
       servicesChanged: changes.services.size,
       services: ledger.serviceCount,
       endpointsAdded: change.endpointsAdded,
-      endpointsRemoved: change.endpointsRemoved,
+      endpointsRemoved: change.endpointsBefore - change.endpointsKept,
       elementsAdded: change.elementsAdded,
       elementsRemoved: change.elementsRemoved,
       commit,
       planMs,
       warnings: [...changes.warnings, ...conflicts],
     }
-  }
-
-  #frontends(service: ObjectKey): readonly ServiceFrontends[] {
-    const { model } = this.#options
-    return serviceFrontends(model.servicePorts(service), model.endpoints(service), this.#node)
   }
 
   /** Replaces a table of an earlier run or of another program: in the same transaction, so that no packet sees a gap. */

@@ -9,26 +9,21 @@ export class TableChange {
   readonly #chains: { readonly chain: Chain; readonly rule: Rule }[] = []
   elementsRemoved = 0
   elementsAdded = 0
-  /** Endpoints that frontends lost and gained, for reports. */
-  endpointsRemoved = 0
+  /** Endpoints of the frontends concerned: before, and of the present ones those that are new and that stayed. */
+  endpointsBefore = 0
   endpointsAdded = 0
+  endpointsKept = 0
 
   addChain(chain: Chain, rule: Rule): void {
     this.#chains.push({ chain, rule })
   }
 
-  /** Counts for the report: `kept` endpoints are in both lists. */
-  countEndpoints(before: readonly unknown[], after: readonly unknown[], kept: number): void {
-    this.endpointsRemoved += before.length - kept
-    this.endpointsAdded += after.length - kept
-  }
-
-  remove(set: number, element: Uint8Array): void {
+  remove(set: number, element: string): void {
     this.elementsRemoved++
     append(this.#removed, set, element)
   }
 
-  add(set: number, element: Uint8Array): void {
+  add(set: number, element: string): void {
     this.elementsAdded++
     append(this.#added, set, element)
   }
@@ -54,8 +49,8 @@ export class TableChange {
   }
 }
 
-function append(bySet: Map<number, ByteWriter>, set: number, element: Uint8Array): void {
+function append(bySet: Map<number, ByteWriter>, set: number, element: string): void {
   const writer = bySet.get(set) ?? new ByteWriter(256)
   bySet.set(set, writer)
-  writer.bytes(element)
+  writer.latin1Bytes(element)
 }

@@ -1,4 +1,3 @@
-import { serviceFrontends } from '../dataplane/frontend.ts'
 import { tableLayout } from '../dataplane/layout.ts'
 import type { DataplaneOptions } from '../dataplane/options.ts'
 import type { Warning } from '../kube/types.ts'
@@ -6,6 +5,7 @@ import type { ClusterModel } from '../model/cluster-model.ts'
 import type { NodeTopology } from '../model/topology.ts'
 import { decodeElements } from '../nft/elements.ts'
 import type { SetElement, TableContents } from '../nft/objects.ts'
+import { clusterOf } from './cluster-of.ts'
 import { Ledger } from './ledger.ts'
 import { TableChange } from './table-change.ts'
 
@@ -19,12 +19,7 @@ export function wantedTable(
   const changes = model.takeChanges()
   const ledger = new Ledger(options, layout.sets)
   const change = new TableChange()
-  const conflicts = ledger.update(
-    [...model.serviceKeys()].sort(),
-    (service) => serviceFrontends(model.servicePorts(service), model.endpoints(service), node),
-    0,
-    change,
-  )
+  const conflicts = ledger.update([...model.serviceKeys()].sort(), clusterOf(model, node), 0, change)
   ledger.updateServiceCidrs(model.serviceCidrs, change)
   const elements = new Map<string, readonly SetElement[]>()
   for (const operation of change.operations(layout.table, layout.sets)) {

@@ -42,10 +42,11 @@ const models = new ClusterModels({ families: ['IPv4'], nodeName: benchNodeName, 
 const [model] = models.models
 if (model === undefined) throw new Error('no model')
 const syncer = new Syncer({
-  dataplane: dataplaneOptions('IPv4', dataplaneConfig({ clusterCidr: '100.64.0.0/10' })),
+  dataplane: dataplaneOptions('IPv4', dataplaneConfig({ clusterCidr: '100.64.0.0/10' }), models.facts()),
   model,
   node: models.node,
   commit: (operations) => connection.commit(operations),
+  readElements: async () => [],
   clock: systemClock,
 })
 

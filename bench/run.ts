@@ -42,7 +42,7 @@ const rows = coldCases.map(({ budgetMs, ...size }): ColdRow => {
   const measured: ColdResult[] = []
   const baseline: number[] = []
   for (let run = 0; run < runs; run++) {
-    measured.push(measure<ColdResult>('cold', size))
+    measured.push(measure('cold', size) as ColdResult)
     // Rounds are interleaved, so that a slow moment of the machine hits both. One round of a slow baseline is enough.
     const isSlow = (baseline[0] ?? 0) > 5000
     if (size.services <= baselineMaxServices && !isSlow) baseline.push(loadBaseline(size))
@@ -55,19 +55,19 @@ const rows = coldCases.map(({ budgetMs, ...size }): ColdRow => {
     baselineMs: baseline.length === 0 ? undefined : median(baseline),
   }
 })
-const changes = Array.from({ length: runs }, () => measure<IncrementalResult>('incremental', incrementalCase))
+const changes = Array.from({ length: runs }, () => measure('incremental', incrementalCase) as IncrementalResult)
 process.stderr.write('\n')
 
 const text = report(rows, changes)
 process.stdout.write(text)
 writeFileSync(new URL('results.md', import.meta.url), text)
 
-function measure<R>(mode: 'cold' | 'incremental', { services, endpoints }: ClusterSize): R {
+function measure(mode: 'cold' | 'incremental', { services, endpoints }: ClusterSize): unknown {
   const script = fileURLToPath(new URL('measure.ts', import.meta.url))
   const args = ['--expose-gc', script, mode, String(services), String(endpoints)]
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 1 << 24 })
   if (status !== 0) throw new Error(`${mode} ${services} x ${endpoints} failed:\n${stderr}`)
-  return JSON.parse(stdout) as R
+  return JSON.parse(stdout)
 }
 
 /** Milliseconds until `nft -f` has loaded the baseline in a fresh namespace; infinite when it takes too long. */

@@ -1,8 +1,8 @@
-import type { KubeObject, ObjectEvent } from '../kube/types.ts'
+import { type KubeObject, type Node, type ObjectEvent, zoneLabel } from '../kube/types.ts'
 import { ClusterModel } from '../model/cluster-model.ts'
-import type { Family } from '../model/ip.ts'
+import { type Family, familyOf, type IpAddress, parseIp } from '../model/ip.ts'
 import type { NodeTopology } from '../model/topology.ts'
-import { zoneLabel } from '../kube/types.ts'
+import type { NodeFacts } from './dataplane-options.ts'
 
 export type ClusterModelsOptions = {
   readonly families: readonly Family[]
@@ -15,6 +15,7 @@ export type ClusterModelsOptions = {
 export class ClusterModels {
   readonly models: readonly ClusterModel[]
   #node: NodeTopology
+  #nodeObject: Node | undefined
 
   constructor({ families, nodeName, processStartMs }: ClusterModelsOptions) {
     this.models = families.map((family) => new ClusterModel({ family, nodeName, processStartMs }))
@@ -24,6 +25,23 @@ export class ClusterModels {
   /** This Node as its object describes it; the zone is unknown until there is one. */
   get node(): NodeTopology {
     return this.#node
+  }
+
+  /**
+   * What else this Node's object says: its main addresses (the first InternalIP of each family, else the first
+   * ExternalIP) and its pod ranges. A bind address that is not unspecified takes its family's place.
+   */
+  facts(bindAddress?: string): NodeFacts {
+    const ips: Partial<Record<Family, IpAddress>> = {}
+    const bound = parseIp(bindAddress ?? '')
+    if (bound !== undefined && bound !== '0.0.0.0' && bound !== '::') ips[familyOf(bound)] = bound
+    for (const wanted of ['InternalIP', 'ExternalIP']) {
+      for (const { type, address } of this.#nodeObject?.status?.addresses ?? []) {
+        const ip = type === wanted ? parseIp(address) : undefined
+        if (ip !== undefined) ips[familyOf(ip)] ??= ip
+      }
+    }
+    return { ips, podCidrs: this.#nodeObject?.spec?.podCIDRs ?? [] }
   }
 
   /** Tells the models; returns whether a sync is needed, and whether this Node is another than before. */
@@ -63,6 +81,7 @@ export class ClusterModels {
         return this.#any((model) => model.setServiceCidr(object))
       case 'Node':
         if (object.metadata.name === this.#node.name) {
+          this.#nodeObject = object
           this.#node = { name: this.#node.name, zone: object.metadata.labels?.[zoneLabel] }
         }
         return false

@@ -1,14 +1,43 @@
-import type { DataplaneConfig } from '../config/dataplane-flags.ts'
+import { type DataplaneConfig, firstOfEachFamily } from '../config/dataplane-flags.ts'
+import type { LocalDetector } from '../dataplane/local-detector.ts'
 import type { DataplaneOptions } from '../dataplane/options.ts'
-import type { Family } from '../model/ip.ts'
+import { parseCidr } from '../model/cidr.ts'
+import type { Family, IpAddress } from '../model/ip.ts'
+import { isLoopback, nodePortRanges } from './node-port-addresses.ts'
+
+/** What is known of this Node when the table is laid out. */
+export type NodeFacts = {
+  /** The Node's main addresses, first of each family. */
+  readonly ips: Readonly<Partial<Record<Family, IpAddress>>>
+  readonly podCidrs: readonly string[]
+}
 
 /** The part of the configuration that concerns the table of one family. */
-export function dataplaneOptions(family: Family, config: DataplaneConfig): DataplaneOptions {
-  const clusterCidr = config.clusterCidrs[family]
+export function dataplaneOptions(family: Family, config: DataplaneConfig, node: NodeFacts): DataplaneOptions {
+  const localDetector = detector(family, config, node)
+  const nodeIp = node.ips[family]
   return {
     family,
     masqueradeAll: config.masqueradeAll,
     masqueradeMark: config.masqueradeMark,
-    ...(clusterCidr === undefined ? {} : { clusterCidr }),
+    nodePortAddresses: nodePortRanges(family, config, node) === 'all' ? 'all' : 'selected',
+    ...(localDetector === undefined ? {} : { localDetector }),
+    ...(nodeIp === undefined || isLoopback(nodeIp) ? {} : { nodeIp }),
+  }
+}
+
+function detector(family: Family, { detectLocal }: DataplaneConfig, node: NodeFacts): LocalDetector | undefined {
+  switch (detectLocal.mode) {
+    case 'bridge':
+      return { kind: 'bridge', interfaceName: detectLocal.interfaceName }
+    case 'interface-prefix':
+      return { kind: 'interface-prefix', prefix: detectLocal.prefix }
+    case 'cluster-cidr':
+    case 'node-cidr': {
+      const podCidrs = node.podCidrs.flatMap((text) => parseCidr(text) ?? [])
+      const cidrs = detectLocal.mode === 'node-cidr' ? firstOfEachFamily(podCidrs) : detectLocal.cidrs
+      const cidr = cidrs[family]
+      return cidr === undefined ? undefined : { kind: 'cidr', cidr }
+    }
   }
 }

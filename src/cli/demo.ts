@@ -1,6 +1,7 @@
 import { once } from 'node:events'
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
+import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
@@ -32,15 +33,21 @@ export async function demo(): Promise<void> {
   const startedAt = performance.now()
   say(`flowproxy makes Service addresses work. This demo builds a small cluster on this machine, out of network
 namespaces, and sends real connections through it. The host's own network and rules are not touched.`)
-  const directory = await mkdtemp(join(tmpdir(), 'flowproxy-demo-'))
-  try {
-    await cp(fileURLToPath(new URL('../../examples/', import.meta.url)), directory, { recursive: true })
-    await withNetwork((network) => showEverything(network, directory))
-  } finally {
-    await rm(directory, { recursive: true })
-  }
+  const directory = await exampleManifests()
+  await withNetwork((network) => showEverything(network, directory))
   say(`\nDone in ${((performance.now() - startedAt) / 1000).toFixed(1)} s. The namespaces are gone, and the rules with them.
 Next: flowproxy render --manifests examples     shows these rules as nft(8) text, without root`)
+}
+
+/** A copy of the examples that goes with this process, interrupted or not. */
+async function exampleManifests(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'flowproxy-demo-'))
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => process.exit(128 + constants.signals[signal]))
+  }
+  await cp(fileURLToPath(new URL('../../examples/', import.meta.url)), directory, { recursive: true })
+  return directory
 }
 
 async function withNetwork(show: (network: DemoNetwork) => Promise<void>): Promise<void> {
@@ -68,7 +75,7 @@ async function showEverything(network: DemoNetwork, directory: string): Promise<
     minSyncPeriodMs: 0,
     retryPeriodMs: 1000,
     log: pino({ level: 'error' }),
-    connect: () => network.node.namespace.run(() => new NftConnection()),
+    inNamespace: (open) => network.node.namespace.run(open),
     onSync: (report) => reports.push(report),
   })
   try {

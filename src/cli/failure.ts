@@ -13,7 +13,7 @@ export class UsageError extends Error {
 }
 
 /** Exit code for input and surroundings that must be mended before anything can work. */
-const usageExitCode = 2
+export const usageExitCode = 2
 
 /** The one line for an expected failure; undefined for a defect of this program, which shall crash with its stack. */
 export function failureLine(error: unknown): string | undefined {

@@ -3,7 +3,11 @@ import type { Command } from 'commander'
 import type { DataplaneFlags } from '../config/dataplane-flags.ts'
 
 /** The flags of every command that makes rules out of manifests. */
-export type ManifestFlags = DataplaneFlags & { readonly manifests: string; readonly nodeName?: string }
+export type ManifestFlags = DataplaneFlags & {
+  readonly manifests: string
+  readonly nodeName?: string
+  readonly bindAddress?: string
+}
 
 /** Adds the flags that shape the rules; their names are kube-proxy's. */
 export function dataplaneFlags(command: Command): Command {
@@ -12,8 +16,21 @@ export function dataplaneFlags(command: Command): Command {
       '--cluster-cidr <cidrs>',
       'range of pod addresses, one per IP family with a comma between: traffic to cluster IPs from anywhere else is masqueraded',
     )
+    .option(
+      '--detect-local-mode <mode>',
+      "how pods' packets are told apart: ClusterCIDR, NodeCIDR (the Node's spec.podCIDRs), BridgeInterface or InterfaceNamePrefix",
+      'ClusterCIDR',
+    )
+    .option('--pod-bridge-interface <name>', 'the bridge that pods are on, for BridgeInterface')
+    .option('--pod-interface-name-prefix <prefix>', "how pods' interfaces begin, for InterfaceNamePrefix")
     .option('--masquerade-all', 'masquerade all traffic to cluster IPs')
     .option('--masquerade-bit <bit>', 'bit of the packet mark that asks for masquerading, 0 to 31', '14')
+    .option(
+      '--nodeport-addresses <cidrs>',
+      "ranges of this machine's addresses that take node ports, with commas between; `primary` is the Node's own address",
+      'primary',
+    )
+    .option('--bind-address <ip>', "stands for the Node's own address of its family (default: from the Node object)")
 }
 
 /** The arguments of `option` for a duration. */

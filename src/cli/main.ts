@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { Command } from 'commander'
-import { exitCodeOf, failureLine } from './failure.ts'
+import { Command, CommanderError } from 'commander'
+import { exitCodeOf, failureLine, usageExitCode } from './failure.ts'
 import { dataplaneFlags, durationFlag } from './flags.ts'
 import { version } from './version.ts'
 
@@ -10,12 +10,13 @@ import { version } from './version.ts'
  */
 const program = new Command('flowproxy')
   .description(
-    'A Kubernetes service proxy. It makes Service addresses work on this machine by programming the kernel\n' +
+    'A Kubernetes service proxy. It makes Service addresses work on this machine by programming the kernel ' +
       'over netlink: one table per IP family, everything per Service is a map element in it.',
   )
   .version(version())
+  .exitOverride()
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'flowproxy: ')) })
   .showHelpAfterError('(flowproxy --help shows what there is)')
-  .configureHelp({ showGlobalOptions: false })
 
 const manifestsFlag = [
   '--manifests <path>',
@@ -26,6 +27,16 @@ const nodeNameFlag = [
   '--node-name <name>',
   "this machine's node name, by which endpoints count as local (default: host name)",
 ] as const
+
+program.addHelpText(
+  'after',
+  `
+Examples:
+  flowproxy demo                                see it at work, in network namespaces of its own
+  flowproxy render --manifests ./cluster        see the rules, change nothing
+  flowproxy run --manifests ./cluster           program the kernel
+  flowproxy run --help                          the flags of a command`,
+)
 
 dataplaneFlags(
   program
@@ -72,20 +83,45 @@ program
   .addHelpText(
     'after',
     `
-Everything happens in network namespaces of its own and is gone afterwards; the host's rules are not touched.`,
+Everything happens in network namespaces of its own and is gone afterwards; the host's rules are not touched.
+
+Example:
+  sudo flowproxy demo`,
   )
   .action(async () => (await import('./demo.ts')).demo())
 
 program
   .command('cleanup')
   .description('Remove our tables (ip kube-proxy, ip6 kube-proxy) and nothing else. Needs root.')
+  .addHelpText(
+    'after',
+    `
+Service addresses do not work on this machine from then on. \`flowproxy run\` must have ended before,
+or its next sync makes the tables anew.
+
+Example:
+  sudo flowproxy cleanup`,
+  )
   .action(async () => (await import('./cleanup.ts')).cleanup())
+
+// Whoever reads our output may have seen enough: `flowproxy render ... | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
+})
 
 try {
   await program.parseAsync()
 } catch (error) {
+  process.exitCode = report(error)
+}
+
+/** Writes what there is to say of a failure and returns the exit code; a defect of this program is thrown on. */
+function report(error: unknown): number {
+  // Commander has written its message; asked for help or the version, it "fails" with 0.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageExitCode
   const line = failureLine(error)
   if (line === undefined) throw error
   process.stderr.write(`flowproxy: ${line}\n`)
-  process.exitCode = exitCodeOf(error)
+  return exitCodeOf(error)
 }

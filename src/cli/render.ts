@@ -1,5 +1,6 @@
 import { ClusterModels } from '../agent/cluster-models.ts'
 import { dataplaneOptions } from '../agent/dataplane-options.ts'
+import { nodePortRanges, selectNodePortIps } from '../agent/node-port-addresses.ts'
 import { dataplaneConfig } from '../config/dataplane-flags.ts'
 import { formatProblem } from '../kube/manifest-problem.ts'
 import { readManifests } from '../kube/manifests.ts'
@@ -23,7 +24,10 @@ export async function render(flags: ManifestFlags): Promise<void> {
   const models = new ClusterModels({ families: ['IPv4', 'IPv6'], nodeName: nodeNameOf(flags), processStartMs: 0 })
   models.apply(objects.map((object) => ({ type: 'set', object })))
   for (const model of models.models) {
-    const { contents, warnings } = wantedTable(model, models.node, dataplaneOptions(model.family, dataplane))
+    const facts = models.facts(flags.bindAddress)
+    const options = dataplaneOptions(model.family, dataplane, facts)
+    const nodePortIps = selectNodePortIps(nodePortRanges(model.family, dataplane, facts), Object.values(facts.ips))
+    const { contents, warnings } = wantedTable(model, models.node, options, nodePortIps)
     for (const warning of warnings) warn(formatWarning(warning))
     process.stdout.write(renderTable(contents))
   }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { pino } from 'pino'
 import { supportedFamilies } from '../agent/families.ts'
 import { ManifestAgent } from '../agent/manifest-agent.ts'
+import { maxSyncPeriodMs } from '../agent/pipeline.ts'
 import { dataplaneConfig } from '../config/dataplane-flags.ts'
 import { parseDuration } from '../config/duration.ts'
 import { ConfigError } from '../config/errors.ts'
@@ -22,8 +23,9 @@ export async function run(flags: RunFlags): Promise<void> {
     manifests: flags.manifests,
     nodeName: nodeNameOf(flags),
     dataplane: dataplaneConfig(flags),
-    minSyncPeriodMs: parseDuration('--min-sync-period', flags.minSyncPeriod),
-    retryPeriodMs: parseDuration('--sync-period', flags.syncPeriod),
+    ...(flags.bindAddress === undefined ? {} : { bindAddress: flags.bindAddress }),
+    minSyncPeriodMs: minSyncPeriodMs(flags.minSyncPeriod),
+    retryPeriodMs: retryPeriodMs(flags.syncPeriod),
   }
   const stopped = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
   await requireNfTables()
@@ -37,6 +39,18 @@ export async function run(flags: RunFlags): Promise<void> {
   await stopped
   await agent.close()
   log.info('stopped; the rules stay in force')
+}
+
+function minSyncPeriodMs(text: string): number {
+  const ms = parseDuration('--min-sync-period', text)
+  if (ms <= maxSyncPeriodMs) return ms
+  throw new ConfigError('--min-sync-period', `"${text}" is longer than 1h, when a sync is due in any case`)
+}
+
+function retryPeriodMs(text: string): number {
+  const ms = parseDuration('--sync-period', text)
+  if (ms > 0) return ms
+  throw new ConfigError('--sync-period', `"${text}" is no pause before a failed sync is tried again`)
 }
 
 function logLevel(text: string): string {

@@ -1,19 +1,32 @@
 /** The elements of one Service: all that the table holds of it. */
 import type { Endpoint } from '../model/endpoint.ts'
+import { goto } from '../nft/expressions.ts'
 import type { SetElement } from '../nft/objects.ts'
+import { affinityElement } from './affinity.ts'
 import { clusterIpElement } from './cluster-ips.ts'
-import type { Frontend, ServiceFrontends } from './frontend.ts'
+import { firewallElements } from './firewall.ts'
+import { type Frontend, frontendKey, type ServiceFrontends } from './frontend.ts'
 import { hairpinElement } from './hairpin.ts'
-import { endpointsMapName, setNames } from './names.ts'
+import { chainNames, setNames } from './names.ts'
 import { noEndpointElement } from './no-endpoints.ts'
-import { slotElements } from './picks.ts'
-import { serviceIpElement } from './services.ts'
+import type { DataplaneOptions } from './options.ts'
+import { endpointsMapName, type EndpointList, type Pick, pickChainName, slotElements } from './picks.ts'
 
 /** An element and the name of its set. */
 export type Placed = { readonly set: string; readonly element: SetElement }
 
 /** The sets in which several Services may want the same element; it is there as long as any of them does. */
 export const sharedSets: ReadonlySet<string> = new Set([setNames.clusterIps, setNames.hairpinConnections])
+
+/** One way from a frontend to endpoints: the verdict map that holds it, and what the pick chain is to be like. */
+export type Route = {
+  readonly map: string
+  readonly endpoints: readonly Endpoint[]
+  readonly pick: Omit<Pick, 'slotCount'>
+}
+
+/** A route whose endpoints have their places. */
+export type PlacedRoute = { readonly route: Route; readonly slots: readonly Endpoint[] }
 
 /** What one service port has whoever owns its frontends: its cluster IP and its hairpin connections. */
 export function portElements({ servicePort, localEndpoints }: ServiceFrontends): Placed[] {
@@ -26,13 +39,77 @@ export function portElements({ servicePort, localEndpoints }: ServiceFrontends):
   ]
 }
 
-/** What one frontend has; `slots` are its endpoints in their places, for the treatment `pick`. */
-export function frontendElements(frontend: Frontend, slots: readonly Endpoint[]): Placed[] {
-  const { kind } = frontend.treatment
-  if (kind !== 'pick') return [{ set: setNames.noEndpointServices, element: noEndpointElement(frontend, kind) }]
-  const set = endpointsMapName(frontend.protocol)
+/** The ways from a frontend to endpoints: none where it is rejected or dropped. */
+export function frontendRoutes(frontend: Frontend): readonly Route[] {
+  const { kind, protocol, treatment, affinityTimeoutSeconds } = frontend
+  const hasAffinity = affinityTimeoutSeconds > 0
+  const isIp = kind === 'ip'
+  const route = (map: string, list: EndpointList, endpoints: readonly Endpoint[], isMasqueraded: boolean): Route => {
+    return { map, endpoints, pick: { kind, protocol, list, isMasqueraded, hasAffinity } }
+  }
+  switch (treatment.kind) {
+    case 'pick':
+      return [route(dispatchMap(frontend), 'all', treatment.endpoints, treatment.isMasqueraded)]
+    case 'external-local': {
+      const { cluster, local } = treatment
+      const toCluster = isIp ? setNames.externalClusterIps : setNames.externalClusterNodePorts
+      const toLocal = isIp ? setNames.externalLocalIps : setNames.externalLocalNodePorts
+      return [
+        route(toCluster, 'all', cluster, false),
+        ...(local.length === 0 ? [] : [route(toLocal, 'local', local, false)]),
+      ]
+    }
+    case 'reject':
+    case 'drop':
+      return []
+  }
+}
+
+/** What one frontend has; `routes` are its routes, placed. */
+export function frontendElements(
+  frontend: Frontend,
+  routes: readonly PlacedRoute[],
+  { servicePort }: ServiceFrontends,
+  options: DataplaneOptions,
+): Placed[] {
   return [
-    { set: setNames.serviceIps, element: serviceIpElement(frontend, slots.length) },
+    ...answerElements(frontend),
+    ...routes.flatMap(({ route, slots }) => routeElements(frontend, route, slots)),
+    ...(frontend.affinityTimeoutSeconds > 0 && routes.length > 0 ? [affinityElement(frontend)] : []),
+    ...firewallElements(frontend, servicePort.loadBalancerIps, options.nodeIp),
+  ]
+}
+
+/** Where a new connection is sent first when no pick chain follows at once. */
+function answerElements(frontend: Frontend): Placed[] {
+  const { treatment, kind, owner } = frontend
+  switch (treatment.kind) {
+    case 'pick':
+      return []
+    case 'external-local': {
+      const chain = kind === 'ip' ? chainNames.externalLocal : chainNames.externalLocalNodePort
+      const element = { key: frontendKey(frontend), verdict: goto(chain), comment: owner }
+      return [
+        { set: dispatchMap(frontend), element },
+        // Who is not short-circuited finds no endpoint, keeps the destination, and meets this in the filter hooks.
+        ...(treatment.local.length === 0 ? [noEndpointElement(frontend, 'drop')] : []),
+      ]
+    }
+    case 'reject':
+    case 'drop':
+      return [noEndpointElement(frontend, treatment.kind)]
+  }
+}
+
+function routeElements(frontend: Frontend, { map, pick }: Route, slots: readonly Endpoint[]): Placed[] {
+  const chain = pickChainName({ ...pick, slotCount: slots.length })
+  const set = endpointsMapName(pick)
+  return [
+    { set: map, element: { key: frontendKey(frontend), verdict: goto(chain), comment: frontend.owner } },
     ...slotElements(frontend, slots).map((element) => ({ set, element })),
   ]
+}
+
+function dispatchMap({ kind }: Frontend): string {
+  return kind === 'ip' ? setNames.serviceIps : setNames.serviceNodePorts
 }

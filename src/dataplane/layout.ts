@@ -1,11 +1,15 @@
 /** The fixed part of a table: everything that is there before the first Service. One fragment for each concern. */
 import type { Chain, NftSet, Rule, Table } from '../nft/objects.ts'
+import { affinity } from './affinity.ts'
 import { baseChains } from './base-chains.ts'
 import { clusterIps } from './cluster-ips.ts'
+import { externalLocal } from './external-local.ts'
+import { firewall } from './firewall.ts'
 import { hairpin } from './hairpin.ts'
 import { masquerade } from './masquerade.ts'
 import { tableOf } from './names.ts'
 import { noEndpoints } from './no-endpoints.ts'
+import { nodePorts } from './node-ports.ts'
 import type { DataplaneOptions } from './options.ts'
 import { picks } from './picks.ts'
 import { services } from './services.ts'
@@ -28,10 +32,14 @@ export type TableLayout = {
 export function tableLayout(options: DataplaneOptions): TableLayout {
   const fragments: readonly Fragment[] = [
     baseChains(),
+    firewall(options),
     clusterIps(options),
     masquerade(options),
     hairpin(options),
     services(options),
+    nodePorts(options),
+    externalLocal(options),
+    affinity(options),
     noEndpoints(options),
     picks(options),
   ]

@@ -11,12 +11,12 @@
  *     ...
  *   }
  */
-import { cidrParts } from '../model/cidr.ts'
 import type { Expr } from '../nft/expressions.ts'
 import type { Rule } from '../nft/objects.ts'
-import { daddr, saddr } from '../nft/selectors.ts'
-import { flipMark, hasMark, inPrefix, inSet, masqueradeFullyRandom, setMark } from '../nft/statements.ts'
+import { daddr } from '../nft/selectors.ts'
+import { flipMark, hasMark, inSet, masqueradeFullyRandom, setMark } from '../nft/statements.ts'
 import type { Fragment } from './layout.ts'
+import { fromLocalPod } from './local-detector.ts'
 import { chainNames, inetFamily, setNames } from './names.ts'
 import type { DataplaneOptions } from './options.ts'
 
@@ -36,14 +36,13 @@ export function masquerade(options: DataplaneOptions): Fragment {
 }
 
 /** One rule for all Services, or none where neither everything nor anything recognisable is masqueraded. */
-function markRule({ family, masqueradeMark, masqueradeAll, clusterCidr }: DataplaneOptions): Rule[] {
+function markRule({ family, masqueradeMark, masqueradeAll, localDetector }: DataplaneOptions): Rule[] {
   const toClusterIps = inSet([daddr(inetFamily(family))], setNames.clusterIps)
   const rule = (sender: readonly Expr[], comment: string): Rule[] => [
     { chain: chainNames.services, expressions: [...toClusterIps, ...sender, ...setMark(masqueradeMark)], comment },
   ]
   if (masqueradeAll) return rule([], 'masquerade all clusterIP traffic')
-  if (clusterCidr === undefined) return []
-  const { bytes, prefixLength } = cidrParts(clusterCidr)
-  const fromOutside = inPrefix(saddr(inetFamily(family)), 'not in', bytes, prefixLength)
+  if (localDetector === undefined) return []
+  const fromOutside = fromLocalPod(inetFamily(family), localDetector, 'not in')
   return rule(fromOutside, 'masquerade clusterIP traffic from outside cluster')
 }

@@ -1,6 +1,6 @@
 /** All names in our tables. Operators know kube-proxy's; what only the flat layout has follows their style. */
-import type { Protocol } from '../model/service-port.ts'
 import type { Family } from '../model/ip.ts'
+import type { Protocol } from '../model/service-port.ts'
 import type { InetFamily } from '../nft/inet.ts'
 import type { Table } from '../nft/objects.ts'
 
@@ -14,33 +14,53 @@ export function inetFamily(family: Family): InetFamily {
 }
 
 export const chainNames = {
+  filterPreroutingPreDnat: 'filter-prerouting-pre-dnat',
+  filterOutputPreDnat: 'filter-output-pre-dnat',
   filterInput: 'filter-input',
   filterForward: 'filter-forward',
   filterOutput: 'filter-output',
   natPrerouting: 'nat-prerouting',
   natOutput: 'nat-output',
+  natInput: 'nat-input',
   natPostrouting: 'nat-postrouting',
   services: 'services',
   masquerading: 'masquerading',
   clusterIpsCheck: 'cluster-ips-check',
   serviceEndpointsCheck: 'service-endpoints-check',
+  nodePortEndpointsCheck: 'nodeport-endpoints-check',
+  firewallCheck: 'firewall-check',
+  externalLocal: 'external-local',
+  externalLocalNodePort: 'external-local-nodeport',
+  affinityRecord: 'affinity-record',
   reject: 'reject-chain',
 } as const
 
 export const setNames = {
   clusterIps: 'cluster-ips',
   serviceCidrs: 'service-cidrs',
+  nodePortIps: 'nodeport-ips',
   hairpinConnections: 'hairpin-connections',
   serviceIps: 'service-ips',
+  serviceNodePorts: 'service-nodeports',
+  externalClusterIps: 'external-cluster-ips',
+  externalLocalIps: 'external-local-ips',
+  externalClusterNodePorts: 'external-cluster-nodeports',
+  externalLocalNodePorts: 'external-local-nodeports',
   noEndpointServices: 'no-endpoint-services',
+  noEndpointNodePorts: 'no-endpoint-nodeports',
+  firewallIps: 'firewall-ips',
+  firewallAllowed: 'firewall-allowed',
 } as const
 
-/** The map of the numbered endpoints of all frontends of one protocol. */
-export function endpointsMapName(protocol: Protocol): string {
-  return `endpoints-${protocol}`
+/** The transport protocols of Services. */
+export const protocols: readonly Protocol[] = ['tcp', 'udp', 'sctp']
+
+/** The endpoints that one client may be stuck to, by frontend. */
+export function affinityMapName(protocol: Protocol): string {
+  return `affinity-${protocol}`
 }
 
-/** The shared chain that picks one of `slotCount` endpoints. */
-export function pickChainName(protocol: Protocol, slotCount: number): string {
-  return `pick-${protocol}-${slotCount}`
+/** Which frontends stick their clients, and for how long. */
+export function affinityFrontendsName(kind: 'ip' | 'node-port', protocol: Protocol): string {
+  return kind === 'ip' ? `affinity-ips-${protocol}` : `affinity-nodeports-${protocol}`
 }

@@ -4,63 +4,110 @@
  *
  *   map endpoints-tcp { typeof ip daddr . tcp dport . numgen random mod 1 : ip daddr . tcp dport
  *     elements = { 172.30.0.41 . 80 . 0 : 10.244.1.11 . 8080, 172.30.0.41 . 80 . 1 : 10.244.1.12 . 8080 } }
+ *   map nodeport-endpoints-tcp { typeof tcp dport . numgen random mod 1 : ip daddr . tcp dport }
  *   chain pick-tcp-2 {
  *     dnat ip to ip daddr . tcp dport . numgen random mod 2 map @endpoints-tcp
  *   }
+ *   chain pick-nodeport-masq-tcp-2 {
+ *     meta mark set meta mark | 0x00004000 dnat ip to tcp dport . numgen random mod 2 map @nodeport-endpoints-tcp
+ *   }
+ *
+ * `local-endpoints-*` hold what a frontend with policy Local offers to clients outside.
  */
 import type { Endpoint } from '../model/endpoint.ts'
 import { ipBytes } from '../model/ip.ts'
 import type { Protocol } from '../model/service-port.ts'
-import { byTypeof, type Chain, type NftSet, type Rule, type SetElement } from '../nft/objects.ts'
-import { daddr, dport, numgenRandom } from '../nft/selectors.ts'
-import { dnatToMap, protocolIs } from '../nft/statements.ts'
-import type { Frontend } from './frontend.ts'
+import type { Expr } from '../nft/expressions.ts'
+import { byTypeof, type NftSet, type SetElement } from '../nft/objects.ts'
+import { daddr, dport, numgenRandom, type Selector } from '../nft/selectors.ts'
+import { dnatToMap, protocolIs, setMark } from '../nft/statements.ts'
+import { stuckClients } from './affinity.ts'
+import type { FrontendAddress } from './frontend.ts'
 import { concatenate, portBytes, slotBytes } from './keys.ts'
 import type { Fragment } from './layout.ts'
-import { endpointsMapName, inetFamily, pickChainName } from './names.ts'
+import { inetFamily, protocols } from './names.ts'
 import type { DataplaneOptions } from './options.ts'
+import type { SharedChain } from './shared-chain.ts'
 
-export const protocols: readonly Protocol[] = ['tcp', 'udp', 'sctp']
+/** Which endpoints of a frontend: those for everybody, or those on this Node for clients outside. */
+export type EndpointList = 'all' | 'local'
 
-export function picks(options: DataplaneOptions): Fragment {
-  return { sets: protocols.map((protocol) => endpointsMap(options, protocol)) }
+/** What frontends that share a pick chain have in common. */
+export type Pick = {
+  readonly kind: FrontendAddress['kind']
+  readonly protocol: Protocol
+  readonly list: EndpointList
+  readonly isMasqueraded: boolean
+  readonly hasAffinity: boolean
+  readonly slotCount: number
 }
 
-/** The chain that picks one of `slotCount` endpoints; how many there are depends on the counts that occur. */
-export function pickChain(
-  { family }: DataplaneOptions,
-  protocol: Protocol,
-  slotCount: number,
-): { readonly chain: Chain; readonly rule: Rule } {
-  const inet = inetFamily(family)
-  const name = pickChainName(protocol, slotCount)
-  const key = [daddr(inet), dport(protocol), numgenRandom(slotCount)]
+export function picks(options: DataplaneOptions): Fragment {
+  const kinds = ['ip', 'node-port'] as const
+  const lists = ['all', 'local'] as const
   return {
-    chain: { name },
-    rule: {
-      chain: name,
-      expressions: [...protocolIs(protocol), ...dnatToMap(inet, key, endpointsMapName(protocol))],
-    },
+    sets: kinds.flatMap((kind) =>
+      lists.flatMap((list) => protocols.map((protocol) => endpointsMap(options, kind, list, protocol))),
+    ),
+  }
+}
+
+/** `pick-tcp-2`, `pick-nodeport-local-affinity-udp-3`: everything that matters is in the name. */
+export function pickChainName({ kind, list, isMasqueraded, hasAffinity, protocol, slotCount }: Pick): string {
+  const words = [
+    'pick',
+    ...(kind === 'node-port' ? ['nodeport'] : []),
+    ...(list === 'local' ? ['local'] : []),
+    ...(isMasqueraded ? ['masq'] : []),
+    ...(hasAffinity ? ['affinity'] : []),
+  ]
+  return `${words.join('-')}-${protocol}-${slotCount}`
+}
+
+/** The map of numbered endpoints that a pick looks into. */
+export function endpointsMapName({
+  kind,
+  list,
+  protocol,
+}: Omit<Pick, 'isMasqueraded' | 'hasAffinity' | 'slotCount'>): string {
+  return `${list === 'local' ? 'local-' : ''}${kind === 'node-port' ? 'nodeport-' : ''}endpoints-${protocol}`
+}
+
+/** The chain that picks one of `slotCount` endpoints; how many chains there are depends on the picks that occur. */
+export function pickChain(options: DataplaneOptions, pick: Pick): SharedChain {
+  const inet = inetFamily(options.family)
+  const { protocol, isMasqueraded, slotCount } = pick
+  const name = pickChainName(pick)
+  const before: readonly Expr[] = [...(isMasqueraded ? setMark(options.masqueradeMark) : []), ...protocolIs(protocol)]
+  const key = [...dialled(options, pick.kind, protocol), numgenRandom(slotCount)]
+  return {
+    name,
+    rules: [
+      ...(pick.hasAffinity ? [[...before, ...stuckClients(options, protocol)]] : []),
+      [...before, ...dnatToMap(inet, key, endpointsMapName(pick))],
+    ],
   }
 }
 
 /** One element for each slot of a frontend. */
-export function slotElements(frontend: Frontend, slots: readonly Endpoint[]): SetElement[] {
-  const ip = ipBytes(frontend.ip)
-  const port = portBytes(frontend.port)
+export function slotElements(address: FrontendAddress, slots: readonly Endpoint[]): SetElement[] {
+  const parts = [...(address.kind === 'ip' ? [ipBytes(address.ip)] : []), portBytes(address.port)]
   return slots.map((endpoint, slot) => ({
-    key: concatenate(ip, port, slotBytes(slot)),
+    key: concatenate(...parts, slotBytes(slot)),
     value: concatenate(ipBytes(endpoint.ip), portBytes(endpoint.port)),
   }))
 }
 
-/** The modulus in the key's declaration is never used: it only says that the third part is such a number. */
-function endpointsMap({ family }: DataplaneOptions, protocol: Protocol): NftSet {
-  const inet = inetFamily(family)
+/** The modulus in the key's declaration is never used: it only says that the last part is such a number. */
+function endpointsMap(options: DataplaneOptions, kind: Pick['kind'], list: EndpointList, protocol: Protocol): NftSet {
+  const inet = inetFamily(options.family)
   return {
-    name: endpointsMapName(protocol),
-    key: byTypeof(daddr(inet), dport(protocol), numgenRandom(1)),
+    name: endpointsMapName({ kind, list, protocol }),
+    key: byTypeof(...dialled(options, kind, protocol), numgenRandom(1)),
     value: byTypeof(daddr(inet), dport(protocol)),
-    comment: `endpoints of ${protocol.toUpperCase()} services by slot`,
   }
+}
+
+function dialled({ family }: DataplaneOptions, kind: Pick['kind'], protocol: Protocol): readonly Selector[] {
+  return kind === 'ip' ? [daddr(inetFamily(family)), dport(protocol)] : [dport(protocol)]
 }

@@ -9,13 +9,11 @@
  *   }
  */
 import { addressType, dataTypes } from '../nft/datatypes.ts'
-import { goto } from '../nft/expressions.ts'
-import { byType, type SetElement } from '../nft/objects.ts'
+import { byType } from '../nft/objects.ts'
 import { daddr, l4proto, thDport } from '../nft/selectors.ts'
 import { verdictMap } from '../nft/statements.ts'
-import { type Frontend, frontendKey } from './frontend.ts'
 import type { Fragment } from './layout.ts'
-import { chainNames, inetFamily, pickChainName, setNames } from './names.ts'
+import { chainNames, inetFamily, setNames } from './names.ts'
 import type { DataplaneOptions } from './options.ts'
 
 export function services({ family }: DataplaneOptions): Fragment {
@@ -32,14 +30,5 @@ export function services({ family }: DataplaneOptions): Fragment {
     rules: [
       { chain: chainNames.services, expressions: verdictMap([daddr(inet), l4proto, thDport], setNames.serviceIps) },
     ],
-  }
-}
-
-/** Sends a frontend to the chain that picks among `slotCount` endpoints. */
-export function serviceIpElement(frontend: Frontend, slotCount: number): SetElement {
-  return {
-    key: frontendKey(frontend),
-    verdict: goto(pickChainName(frontend.protocol, slotCount)),
-    comment: frontend.owner,
   }
 }

@@ -35,7 +35,7 @@ export class NetworkNamespace {
    * Runs `work` with the calling thread inside this namespace: sockets it opens and processes it starts belong there.
    * It must be synchronous: the thread is back in its own namespace when `run` returns.
    */
-  run<T>(work: () => T extends Promise<unknown> ? never : T): T {
+  run<T>(work: () => T): T {
     return inside(() => syscall('setns', this.#fd, CLONE_NEWNET), work)
   }
 

@@ -57,11 +57,8 @@ export class NetlinkSocket {
 
   /** Throws NetlinkError (EPROTONOSUPPORT: not in this kernel). */
   constructor(protocol: number) {
-    this.#fd = syscall('socket', AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol)
+    this.#fd = openSocket(protocol)
     try {
-      const address = Buffer.alloc(12) // struct sockaddr_nl with nl_pid 0: the kernel chooses the port ID
-      address.writeUInt16LE(AF_NETLINK)
-      syscall('bind', this.#fd, address, address.length)
       setSocketOption(this.#fd, SOL_NETLINK, NETLINK_EXT_ACK, 1)
       setSocketOption(this.#fd, SOL_NETLINK, NETLINK_CAP_ACK, 1)
     } catch (error) {
@@ -222,14 +219,16 @@ export class NetlinkSocket {
     this.#sendBufferBytes = wanted
   }
 
-  /** The messages that are waiting now. Throws NetlinkError when the queue overflowed (ENOBUFS). */
+  /** The messages that are waiting now; when there were too many for the queue (ENOBUFS), the first of them. */
   *#receiveWaiting(): Generator<Message> {
     for (;;) {
       let byteCount: number
       try {
         byteCount = readSync(this.#fd, this.#receiveBuffer)
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return
+        const { code } = error as NodeJS.ErrnoException
+        if (code === 'EAGAIN') return
+        if (code === 'ENOBUFS') continue
         throw systemError('read', error)
       }
       yield* messages(this.#receiveBuffer.subarray(0, byteCount))
@@ -241,6 +240,20 @@ export class NetlinkSocket {
     const result = this.#queue.then(exchange)
     this.#queue = result.catch(() => {})
     return result
+  }
+}
+
+/** A non-blocking netlink socket with a port ID of its own, as a file descriptor. Throws NetlinkError. */
+export function openSocket(protocol: number): number {
+  const fd = syscall('socket', AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol)
+  try {
+    const address = Buffer.alloc(12) // struct sockaddr_nl with nl_pid 0: the kernel chooses the port ID
+    address.writeUInt16LE(AF_NETLINK)
+    syscall('bind', fd, address, address.length)
+    return fd
+  } catch (error) {
+    closeSync(fd)
+    throw error
   }
 }
 

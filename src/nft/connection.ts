@@ -31,6 +31,8 @@ export class NftConnection {
     const start = performance.now()
     const batch = encodeBatch(operations, () => this.#socket.nextSeq())
     const encoded = performance.now()
+    if (batch.ackSeq === undefined)
+      return { operations: operations.length, bytes: 0, encodeMs: encoded - start, kernelMs: 0 }
     const operationName = (seq: number): string => batch.part(seq)?.operation.verb ?? 'batch'
     const refusals = await this.#socket.transact(batch.bytes, batch.ackSeq, operationName).catch((error: unknown) => {
       throw error instanceof NetlinkError ? new TransactionError(undefined, 'transaction', error) : error

@@ -61,16 +61,22 @@ export const NFT_SET_INTERVAL = 0x4
 export const NFT_SET_MAP = 0x8
 export const NFT_SET_TIMEOUT = 0x10
 export const NFT_SET_EVAL = 0x20
+/** Intervals of concatenations; the kernel wants it exactly where NFTA_SET_DESC_CONCAT is given. */
+export const NFT_SET_CONCAT = 0x80
 
 /** NFTA_SET_DATA_TYPE of a verdict map: not one of nft's data types but a marker of the kernel. */
 export const NFT_DATA_VERDICT = 0xffffff00
 
 /** enum nft_set_elem_flags */
 export const NFT_SET_ELEM_INTERVAL_END = 0x1
+export const NFT_SET_ELEM_CATCHALL = 0x2
 
 /** enum nft_payload_bases */
 export const NFT_PAYLOAD_NETWORK_HEADER = 1
 export const NFT_PAYLOAD_TRANSPORT_HEADER = 2
+
+/** enum nft_lookup_flags */
+export const NFT_LOOKUP_F_INV = 0x1
 
 /** enum nft_cmp_ops */
 export const NFT_CMP_EQ = 0
@@ -95,6 +101,7 @@ export const NFT_CT_PROTO_SRC = 11
 export const NFT_CT_PROTO_DST = 12
 export const NFT_CT_LABELS = 13
 export const NFT_CT_PKTS = 14
+export const NFT_CT_BYTES = 15
 export const NFT_CT_SRC_IP = 19
 export const NFT_CT_DST_IP = 20
 export const NFT_CT_SRC_IP6 = 21
@@ -120,6 +127,12 @@ export const NFT_REJECT_ICMP_UNREACH = 0
 export const NFT_REJECT_TCP_RST = 1
 export const ICMP_PORT_UNREACH = 3
 export const ICMPV6_PORT_UNREACH = 4
+
+/** enum nft_byteorder_ops */
+export const NFT_BYTEORDER_HTON = 1
+
+/** enum nft_hash_types */
+export const NFT_HASH_SYM = 1
 
 /** NFTA_FIB_*: enum nft_fib_result and nft_fib_flags. */
 export const NFT_FIB_RESULT_ADDRTYPE = 3

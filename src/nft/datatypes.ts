@@ -17,7 +17,8 @@ export type DataType = {
   /** nft's number of the type, as NFTA_SET_KEY_TYPE carries it (enum datatypes of nftables, part of its wire format). */
   readonly id: number
   readonly bytes: number
-  readonly byteOrder: 'network' | 'host'
+  /** As nft notes it in userdata; it gives none to a protocol number. */
+  readonly byteOrder: 'network' | 'host' | 'none'
   /** The value as nft(8) prints it. */
   readonly format: (value: Uint8Array) => string
 }
@@ -25,7 +26,7 @@ export type DataType = {
 export const dataTypes = {
   ipv4_addr: { name: 'ipv4_addr', id: 7, bytes: 4, byteOrder: 'network', format: inetText },
   ipv6_addr: { name: 'ipv6_addr', id: 8, bytes: 16, byteOrder: 'network', format: inetText },
-  inet_proto: { name: 'inet_proto', id: 12, bytes: 1, byteOrder: 'host', format: (v) => protocolName(v[0] ?? 0) },
+  inet_proto: { name: 'inet_proto', id: 12, bytes: 1, byteOrder: 'none', format: (v) => protocolName(v[0] ?? 0) },
   inet_service: {
     name: 'inet_service',
     id: 13,
@@ -36,10 +37,10 @@ export const dataTypes = {
   integer: { name: 'integer', id: 4, bytes: 4, byteOrder: 'host', format: (v) => String(hostInteger(v)) },
   mark: { name: 'mark', id: 19, bytes: 4, byteOrder: 'host', format: (v) => hex32(hostInteger(v)) },
   ifname: { name: 'ifname', id: 41, bytes: 16, byteOrder: 'host', format: (v) => `"${text(v)}"` },
-  ct_label: { name: 'ct_label', id: 32, bytes: 16, byteOrder: 'host', format: (v) => labelBits(v).join(',') },
+  ct_label: { name: 'ct_label', id: 30, bytes: 16, byteOrder: 'host', format: (v) => labelBits(v).join(',') },
   fib_addrtype: {
     name: 'fib_addrtype',
-    id: 42,
+    id: 38,
     bytes: 4,
     byteOrder: 'host',
     format: (v) => addressTypeName(hostInteger(v)),

@@ -3,6 +3,7 @@ import { NF_ACCEPT, NFT_DATA_VERDICT } from './constants.ts'
 import type { NftConnection } from './connection.ts'
 import { type DataType, dataTypes } from './datatypes.ts'
 import { decodeElements } from './elements.ts'
+import type { Expr } from './expressions.ts'
 import { families, hooks, NFT_FLOWTABLE_COUNTER, setFlags } from './encode.ts'
 import {
   chainBody,
@@ -47,7 +48,7 @@ export async function readTable(connection: NftConnection, ref: TableRef): Promi
   if (table === undefined) return undefined
   const isOurs = ({ attributes }: { attributes: { table: string } }): boolean => attributes.table === ref.name
   const request = allOf(ref.family)
-  const flowtables = await connection.dump('GETFLOWTABLE', emptyBody, request, flowtableBody).catch(noFlowtables)
+  const flowtables = await connection.dump('GETFLOWTABLE', emptyBody, request, flowtableBody)
   const sets = (await connection.dump('GETSET', emptyBody, request, setBody)).filter(isOurs).map(toSet)
   const chains = (await connection.dump('GETCHAIN', emptyBody, request, chainBody)).filter(isOurs).map(toChain)
   const rules = (await connection.dump('GETRULE', emptyBody, request, ruleBody)).filter(isOurs).map(toRule)
@@ -67,11 +68,6 @@ type Received<A> = { readonly attributes: A }
 
 function allOf(family: Family): { header: ReturnType<typeof familyHeader>; attributes: object } {
   return { header: familyHeader(families[family]), attributes: {} }
-}
-
-/** Kernels without CONFIG_NF_FLOW_TABLE may not know the message; then there are none. */
-function noFlowtables(): never[] {
-  return []
 }
 
 function toTable(family: Family, message: TableMessage): Table {
@@ -105,10 +101,17 @@ function toRule({ attributes }: Received<RuleMessage>): Rule {
   const comment = commentFrom(attributes.userdata)
   return {
     chain: attributes.chain ?? '',
-    expressions: attributes.expressions ?? [],
+    expressions: (attributes.expressions ?? []).map(withoutZeroTimeout),
     ...(comment === undefined ? {} : { comment }),
     ...(attributes.handle === undefined ? {} : { handle: attributes.handle }),
   }
+}
+
+/** The kernel reports a time-out of 0 where a dynset has none, but refuses it where the set has no time-outs. */
+function withoutZeroTimeout(expr: Expr): Expr {
+  if (expr.kind !== 'dynset' || expr.timeout !== 0) return expr
+  const { timeout: _, ...rest } = expr
+  return rest
 }
 
 function toSet({ attributes }: Received<SetMessage>): NftSet {

@@ -7,7 +7,7 @@
 import { ByteWriter } from '../netlink/bytes.ts'
 import { DecodeError } from '../netlink/errors.ts'
 import { beginAttribute, endAttribute } from '../netlink/layout.ts'
-import { NFT_SET_ELEM_INTERVAL_END } from './constants.ts'
+import { NFT_SET_ELEM_CATCHALL, NFT_SET_ELEM_INTERVAL_END } from './constants.ts'
 import { elementLayout, type ElementMessage } from './messages.ts'
 import type { SetElement } from './objects.ts'
 import { commentFrom, commentUserdata } from './userdata.ts'
@@ -52,7 +52,7 @@ export function forEachElement(bytes: Uint8Array, each: (start: number, end: num
 function toMessage(element: SetElement): ElementMessage {
   const { verdict, value, keyEnd, timeoutMs, comment } = element
   return {
-    key: { value: element.key },
+    ...(element.isCatchAll === true ? { flags: NFT_SET_ELEM_CATCHALL } : { key: { value: element.key } }),
     ...(keyEnd === undefined ? {} : { keyEnd: { value: keyEnd } }),
     ...(verdict === undefined ? {} : { data: { verdict } }),
     ...(value === undefined ? {} : { data: { value } }),
@@ -64,17 +64,22 @@ function toMessage(element: SetElement): ElementMessage {
 }
 
 function fromMessage(message: ElementMessage, buffer: Buffer, at: number): SetElement {
-  const { key, keyEnd, data, flags, timeout, expiration } = message
-  if (key?.value === undefined) throw new DecodeError('an element with a key', buffer, at)
+  const { keyEnd, data, flags = 0, timeout, expiration } = message
+  const isCatchAll = (flags & NFT_SET_ELEM_CATCHALL) !== 0
+  const isIntervalEnd = (flags & NFT_SET_ELEM_INTERVAL_END) !== 0
+  const key = message.key?.value ?? (isCatchAll ? new Uint8Array() : undefined)
+  if (key === undefined) throw new DecodeError('an element with a key', buffer, at)
   const comment = commentFrom(message.userdata)
   return {
-    key: key.value,
+    key,
     ...(keyEnd?.value === undefined ? {} : { keyEnd: keyEnd.value }),
     ...(data?.value === undefined ? {} : { value: data.value }),
     ...(data?.verdict === undefined ? {} : { verdict: data.verdict }),
     ...(comment === undefined ? {} : { comment }),
-    ...(timeout === undefined ? {} : { timeoutMs: timeout }),
+    // In a set with a default time-out the kernel gives the ends of ranges one of 0, but refuses it when it is sent.
+    ...(timeout === undefined || isIntervalEnd ? {} : { timeoutMs: timeout }),
     ...(expiration === undefined ? {} : { expiresMs: expiration }),
-    ...(((flags ?? 0) & NFT_SET_ELEM_INTERVAL_END) !== 0 ? { isIntervalEnd: true } : {}),
+    ...(isIntervalEnd ? { isIntervalEnd } : {}),
+    ...(isCatchAll ? { isCatchAll } : {}),
   }
 }

@@ -28,6 +28,7 @@ import {
   NFPROTO_IPV6,
   NFT_DATA_VERDICT,
   NFT_MSG,
+  NFT_SET_CONCAT,
   NFT_SET_CONSTANT,
   NFT_SET_EVAL,
   NFT_SET_INTERVAL,
@@ -91,12 +92,15 @@ export type BatchPart = {
 
 export type Batch = {
   readonly bytes: Buffer
-  /** The message that asks for an acknowledgement: the last one, which every kernel answers after the commit. */
-  readonly ackSeq: number
+  /**
+   * The message that asks for an acknowledgement: the last one, which every kernel answers after the commit.
+   * Undefined when there is nothing to send: no operations, or only those on no elements.
+   */
+  readonly ackSeq: number | undefined
   readonly part: (seq: number) => BatchPart | undefined
 }
 
-/** Encodes the operations in their order; `nextSeq` numbers the messages. There must be at least one operation. */
+/** Encodes the operations in their order; `nextSeq` numbers the messages. */
 export function encodeBatch(operations: readonly Operation[], nextSeq: () => number): Batch {
   const drafts = operations.flatMap(draftsOf)
   const elementBytes = drafts.reduce(
@@ -106,7 +110,7 @@ export function encodeBatch(operations: readonly Operation[], nextSeq: () => num
   const writer = new ByteWriter(elementBytes + 256 * drafts.length + 128)
   const parts = new Map<number, BatchPart>()
   writeMark(writer, NFNL_MSG_BATCH_BEGIN, nextSeq())
-  let seq = 0
+  let seq: number | undefined
   for (const [index, { operation, type, flags, write, elements }] of drafts.entries()) {
     seq = nextSeq()
     const ack = index === drafts.length - 1 ? NLM_F_ACK : 0
@@ -204,10 +208,9 @@ const verbs = {
 
 type OperationOn<O extends Operation['object']> = Extract<Operation, { readonly object: O }>
 
-/** A flushed table is a DELRULE whose table attribute has number 1 as well. */
-function tableAttributes(operation: OperationOn<'table'>): TableMessage {
-  const { table } = operation
-  const comment = 'comment' in table ? table.comment : undefined
+/** A flushed table is a DELRULE whose table attribute has number 1 as well, but in which 6 is not userdata. */
+function tableAttributes({ verb, table }: OperationOn<'table'>): TableMessage {
+  const comment = verb === 'add' || verb === 'create' ? table.comment : undefined
   return { name: table.name, ...(comment === undefined ? {} : { userdata: commentUserdata(comment) }) }
 }
 
@@ -233,10 +236,11 @@ function ruleAttributes(operation: OperationOn<'rule'>): RuleMessage {
   const table = operation.table.name
   if (!('rule' in operation)) return { table, chain: operation.chain, handle: operation.handle }
   const { chain, expressions, comment, handle }: Rule = operation.rule
+  const isNew = operation.verb !== 'replace'
   return {
     table,
     chain,
-    ...(handle === undefined ? {} : { handle }),
+    ...(isNew || handle === undefined ? {} : { handle }),
     expressions,
     ...(comment === undefined ? {} : { userdata: commentUserdata(comment) }),
   }
@@ -245,7 +249,7 @@ function ruleAttributes(operation: OperationOn<'rule'>): RuleMessage {
 function setAttributes({ table, set, verb }: OperationOn<'set'>): SetMessage {
   if (verb !== 'add' && verb !== 'create') return { table: table.name, name: set.name }
   const key = partTypes(set.key)
-  const isConcatenatedInterval = key.length > 1 && set.flags?.includes('interval') === true
+  const isConcatenatedInterval = hasConcatenatedIntervals(set)
   const concat = key.map((type) => ({ len: type.bytes }))
   return {
     table: table.name,
@@ -275,9 +279,18 @@ function valueAttributes({ value }: NftSet): Pick<SetMessage, 'dataType' | 'data
   return { dataType: concatenatedTypeId(types), dataLen: concatenatedBytes(types) }
 }
 
+function hasConcatenatedIntervals(set: NftSet): boolean {
+  return set.key.parts.length > 1 && set.flags?.includes('interval') === true
+}
+
 function flagBits(set: NftSet): number {
   const declared = (set.flags ?? []).reduce((bits, flag) => bits | setFlags[flag], 0)
-  return declared | (set.value === undefined ? 0 : NFT_SET_MAP) | (set.timeoutMs === undefined ? 0 : NFT_SET_TIMEOUT)
+  return (
+    declared |
+    (set.value === undefined ? 0 : NFT_SET_MAP) |
+    (set.timeoutMs === undefined ? 0 : NFT_SET_TIMEOUT) |
+    (hasConcatenatedIntervals(set) ? NFT_SET_CONCAT : 0)
+  )
 }
 
 function flowtableAttributes({ table, flowtable, verb }: OperationOn<'flowtable'>): FlowtableMessage {

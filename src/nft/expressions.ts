@@ -70,6 +70,8 @@ export const expressionLayouts = {
     xor: [5, dataLayout],
     op: [6, be32, '?'],
   }),
+  /** Turns `len` bytes in words of `size` bytes from host to network order (op 1) or back (op 0), as `ct packets > 20` needs. */
+  byteorder: attrs({ sreg: [1, be32], dreg: [2, be32], op: [3, be32], len: [4, be32], size: [5, be32] }),
   /** Loads a constant; into register 0 it is a verdict. */
   immediate: attrs({ dreg: [1, be32], data: [2, dataLayout] }),
   reject: attrs({ type: [1, be32], icmpCode: [2, u8, '?'] }),

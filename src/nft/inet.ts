@@ -6,11 +6,15 @@ export function familyBytes(family: InetFamily): 4 | 16 {
   return family === 'ip' ? 4 : 16
 }
 
-/** The text of a 4- or 16-byte address. */
+/** The text of a 4- or 16-byte address; one that embeds an IPv4 address ends with it, as inet_ntop(3) of glibc prints it. */
 export function inetText(address: Uint8Array): string {
   if (address.length === 4) return address.join('.')
   const groups = Array.from({ length: 8 }, (_, i) => ((address[i * 2] ?? 0) << 8) | (address[i * 2 + 1] ?? 0))
   const zeros = longestZeroRun(groups)
+  const isMapped = zeros.length === 5 && groups[5] === 0xffff
+  if (zeros.start === 0 && (zeros.length === 6 || isMapped)) {
+    return `${isMapped ? '::ffff:' : '::'}${address.subarray(12).join('.')}`
+  }
   const hex = groups.map((group) => group.toString(16))
   if (zeros.length < 2) return hex.join(':')
   return `${hex.slice(0, zeros.start).join(':')}::${hex.slice(zeros.start + zeros.length).join(':')}`
@@ -42,6 +46,12 @@ export function prefixMask(prefixLength: number, byteCount: number): Uint8Array 
 export function maskPrefixLength(mask: Uint8Array): number | undefined {
   const bits = Array.from(mask, (byte) => byte.toString(2).padStart(8, '0')).join('')
   return /^1*0*$/.test(bits) ? bits.lastIndexOf('1') + 1 : undefined
+}
+
+/** The last address of a prefix. */
+export function lastAddress(address: Uint8Array, prefixLength: number): Uint8Array {
+  const mask = prefixMask(prefixLength, address.length)
+  return address.map((byte, index) => byte | ~(mask[index] ?? 0))
 }
 
 /** The address after the last one of a prefix; undefined when there is none (the prefix ends with the address space). */

@@ -94,7 +94,10 @@ const flowtableLayout = attrs({
 })
 export type FlowtableMessage = Infer<typeof flowtableLayout>
 
-/** enum nft_gen_attributes: the number of the ruleset generation and who made it. */
+/**
+ * enum nft_gen_attributes: the number of the ruleset generation, and a process: in a notification the one that
+ * made the generation, in an answer to GETGEN the one that asked.
+ */
 const generationLayout = attrs({ id: [1, be32], processId: [2, be32, '?'], processName: [3, cstr, '?'] })
 export type GenerationMessage = Infer<typeof generationLayout>
 

@@ -80,6 +80,8 @@ export type SetElement = {
   readonly expiresMs?: number
   /** In an interval set: this element only marks the end of the range before it. */
   readonly isIntervalEnd?: boolean
+  /** Stands for every key that the set has no element for (`*`); `key` is empty then. */
+  readonly isCatchAll?: boolean
 }
 
 /** The data types of the parts of a key or value. */

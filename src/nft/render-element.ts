@@ -1,18 +1,22 @@
 /** Elements, keys and set declarations as nft(8) text. */
 import { compareConcatenations, type DataType, formatConcatenation } from './datatypes.ts'
-import { addressAfter, inetText, maskPrefixLength, prefixText } from './inet.ts'
+import { inetText, maskPrefixLength, prefixText } from './inet.ts'
 import { type NftSet, partTypes, type SetElement, type SetType } from './objects.ts'
-import { durationText, quoted } from './render-text.ts'
+import { commentTexts, durationText } from './render-text.ts'
 import { verdictText } from './render-rule.ts'
 
 /** `10.96.0.1 . tcp . 80 comment "shop/web:http" : goto pick-tcp-2`, as in `nft list`. Times that run down are left out. */
 export function elementText(set: NftSet, element: SetElement): string {
   const types = partTypes(set.key)
+  return textWithKey(set, element, keyText(types, element))
+}
+
+function textWithKey(set: NftSet, element: SetElement, key: string): string {
   const { timeoutMs, comment } = element
   return [
-    keyText(types, element),
+    key,
     ...(timeoutMs === undefined || timeoutMs === set.timeoutMs ? [] : [`timeout ${durationText(timeoutMs)}`]),
-    ...(comment === undefined ? [] : [`comment ${quoted(comment)}`]),
+    ...commentTexts(comment),
     ...valueText(set, element),
   ].join(' ')
 }
@@ -20,12 +24,17 @@ export function elementText(set: NftSet, element: SetElement): string {
 /** All elements of a set, sorted by key; in an interval set, start and end become one prefix or range. */
 export function elementTexts(set: NftSet, elements: readonly SetElement[]): string[] {
   const types = partTypes(set.key)
-  const sorted = [...elements].sort((a, b) => compareConcatenations(types, a.key, b.key) || endsFirst(a, b))
+  const sorted = elements
+    .filter(({ isCatchAll }) => isCatchAll !== true)
+    .sort((a, b) => compareConcatenations(types, a.key, b.key) || endsFirst(a, b))
   const isPlainInterval = types.length === 1 && set.flags?.includes('interval') === true
-  if (!isPlainInterval) return sorted.map((element) => elementText(set, element))
-  return sorted.flatMap((element, index) =>
-    element.isIntervalEnd === true ? [] : [intervalText(set, element, sorted[index + 1])],
-  )
+  const texts = isPlainInterval
+    ? sorted.flatMap((element, index) =>
+        element.isIntervalEnd === true ? [] : [intervalText(set, element, sorted[index + 1])],
+      )
+    : sorted.map((element) => elementText(set, element))
+  const catchAll = elements.filter(({ isCatchAll }) => isCatchAll === true)
+  return [...texts, ...catchAll.map((element) => elementText(set, element))]
 }
 
 /** `ipv4_addr . inet_proto`, or the packet fields after `typeof`. */
@@ -46,7 +55,8 @@ function endsFirst(a: SetElement, b: SetElement): number {
   return Number(b.isIntervalEnd === true) - Number(a.isIntervalEnd === true)
 }
 
-function keyText(types: readonly DataType[], { key, keyEnd }: SetElement): string {
+function keyText(types: readonly DataType[], { key, keyEnd, isCatchAll }: SetElement): string {
+  if (isCatchAll === true) return '*'
   if (keyEnd === undefined) return formatConcatenation(types, key)
   let at = 0
   return types
@@ -69,11 +79,7 @@ function intervalText(set: NftSet, start: SetElement, next: SetElement | undefin
   const [type] = partTypes(set.key)
   const last = next === undefined ? start.key.map(() => 0xff) : before(next.key)
   const range = type === undefined ? '' : rangeText(type, start.key, last)
-  return [
-    range,
-    ...(start.comment === undefined ? [] : [`comment ${quoted(start.comment)}`]),
-    ...valueText(set, start),
-  ].join(' ')
+  return textWithKey(set, start, range)
 }
 
 /** A single value, a prefix where the bounds are one, else `from-to`. */
@@ -94,20 +100,4 @@ function before(key: Uint8Array): Uint8Array {
     if (byte > 0) break
   }
   return previous
-}
-
-/** The elements of an interval set that cover these prefixes, which must not overlap; the form in which nft writes them. */
-export function intervalElements(
-  prefixes: readonly { readonly address: Uint8Array; readonly prefixLength: number }[],
-): SetElement[] {
-  const elements = prefixes.flatMap(({ address, prefixLength }): SetElement[] => {
-    const end = addressAfter(address, prefixLength)
-    return [{ key: address }, ...(end === undefined ? [] : [{ key: end, isIntervalEnd: true }])]
-  })
-  const [first] = prefixes
-  // The gap before the first range is marked by an end at zero; rbtree sets of all kernels accept it.
-  const hasZero = prefixes.some(({ address }) => address.every((byte) => byte === 0))
-  return first === undefined || hasZero
-    ? elements
-    : [{ key: new Uint8Array(first.address.length), isIntervalEnd: true }, ...elements]
 }

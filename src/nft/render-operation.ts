@@ -22,10 +22,12 @@ export function operationText(
       return 'chain' in operation
         ? `${verb} chain ${where} ${operation.chain.name}${baseText(operation.chain.base)}`
         : `${verb} chain ${where} ${operation.name}`
-    case 'rule':
-      return 'rule' in operation
-        ? `${verb} rule ${where} ${operation.rule.chain} ${ruleText(operation.rule, setOf)}`
-        : `${verb} rule ${where} ${operation.chain} handle ${operation.handle}`
+    case 'rule': {
+      if (!('rule' in operation)) return `${verb} rule ${where} ${operation.chain} handle ${operation.handle}`
+      const { chain, handle } = operation.rule
+      const place = verb === 'replace' ? `${chain} handle ${handle}` : chain
+      return `${verb} rule ${where} ${place} ${ruleText(operation.rule, setOf)}`
+    }
     case 'set': {
       const declaration = verb === 'add' || verb === 'create' ? ` { ${declarationText(operation.set)}; }` : ''
       return `${verb} ${setWord(operation.set)} ${where} ${operation.set.name}${declaration}`

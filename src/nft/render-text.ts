@@ -1,8 +1,14 @@
 /** Words that several kinds of nft(8) text share. */
+import { fittingComment } from './userdata.ts'
 
-/** A quoted string: nft has no escapes, so a double quote cannot be written and becomes a single one. */
+/** `comment "shop/web:http"` as the kernel keeps it, or nothing. */
+export function commentTexts(comment: string | undefined): string[] {
+  return comment === undefined ? [] : [`comment ${quoted(fittingComment(comment))}`]
+}
+
+/** A quoted string: nft has no escapes, so the text must hold no double quote. */
 export function quoted(text: string): string {
-  return `"${text.replaceAll('"', "'")}"`
+  return `"${text}"`
 }
 
 const units = [

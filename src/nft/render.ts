@@ -1,9 +1,9 @@
 /** Tables as nft(8) text, in the form of `nft list table`; `nft -f` reads it back. */
-import type { BaseChain, Chain, Flowtable, NftSet, SetElement, TableContents } from './objects.ts'
+import type { BaseChain, Chain, Flowtable, NftSet, SetElement, SetFlag, TableContents } from './objects.ts'
 import { declarationText, elementTexts } from './render-element.ts'
 import { setWord } from './render-operation.ts'
 import { ruleText } from './render-rule.ts'
-import { durationText, quoted } from './render-text.ts'
+import { commentTexts, durationText, quoted } from './render-text.ts'
 
 /** The table with everything in it. The same contents always give the same bytes: elements are sorted. */
 export function renderTable(contents: TableContents): string {
@@ -20,7 +20,7 @@ export function renderTable(contents: TableContents): string {
       )
     }),
   ]
-  const comment = table.comment === undefined ? [] : [`\tcomment ${quoted(table.comment)}`]
+  const comment = commentTexts(table.comment).map((text) => `\t${text}`)
   const head = [`table ${table.family} ${table.name} {`, ...comment].join('\n')
   return `${head}\n${blocks.join('\n\n')}${blocks.length === 0 ? '' : '\n'}}\n`
 }
@@ -28,20 +28,24 @@ export function renderTable(contents: TableContents): string {
 function setBlock(set: NftSet, elements: readonly SetElement[]): string {
   const lines = [
     declarationText(set),
-    ...(set.size === undefined ? [] : [`size ${set.size}`]),
-    ...(hasFlagsLine(set) ? [`flags ${set.flags?.join(',') ?? ''}`] : []),
+    ...(set.size === undefined || set.flags?.includes('constant') === true ? [] : [`size ${set.size}`]),
+    ...flagTexts(set),
     ...(set.timeoutMs === undefined ? [] : [`timeout ${durationText(set.timeoutMs)}`]),
-    ...(set.comment === undefined ? [] : [`comment ${quoted(set.comment)}`]),
+    ...commentTexts(set.comment),
     ...(elements.length === 0 ? [] : [`elements = { ${elementTexts(set, elements).join(',\n\t\t\t     ')} }`]),
   ]
   return block(`${setWord(set)} ${set.name}`, lines)
 }
 
-/** A default timeout says the flag `timeout` already. */
-function hasFlagsLine(set: NftSet): boolean {
-  const flags = set.flags ?? []
-  return flags.length > 0 && !(set.timeoutMs !== undefined && flags.length === 1 && flags[0] === 'timeout')
+/** In nft's order. A default timeout implies the flag `timeout`, which is written only beside others then. */
+function flagTexts({ flags = [], timeoutMs }: NftSet): string[] {
+  const all: readonly SetFlag[] = timeoutMs === undefined ? flags : [...flags, 'timeout']
+  const inOrder = setFlagNames.filter((flag) => all.includes(flag))
+  const isImplied = inOrder.length === 0 || (timeoutMs !== undefined && inOrder.length === 1)
+  return isImplied ? [] : [`flags ${inOrder.join(',')}`]
 }
+
+const setFlagNames = ['constant', 'interval', 'dynamic', 'timeout'] as const satisfies readonly SetFlag[]
 
 function flowtableBlock({ name, priority, devices, hasCounters }: Flowtable): string {
   return block(`flowtable ${name}`, [
@@ -52,18 +56,14 @@ function flowtableBlock({ name, priority, devices, hasCounters }: Flowtable): st
 }
 
 function chainBlock({ name, base, comment }: Chain, rules: readonly string[]): string {
-  return block(`chain ${name}`, [
-    ...(comment === undefined ? [] : [`comment ${quoted(comment)}`]),
-    ...(base === undefined ? [] : [baseLine(base)]),
-    ...rules,
-  ])
+  return block(`chain ${name}`, [...commentTexts(comment), ...(base === undefined ? [] : [baseLine(base)]), ...rules])
 }
 
 function baseLine({ type, hook, priority, policy }: BaseChain): string {
   return `type ${type} hook ${hook} priority ${priorityText(hook, priority)}; policy ${policy ?? 'accept'};`
 }
 
-/** Names of nft(8) for priorities; two of them exist at one hook only. */
+/** Names of nft(8) for priorities; two of them exist at one hook only, and at the ingress hook of flowtables there is one. */
 const priorities = [
   ['raw', -300],
   ['mangle', -150],
@@ -76,7 +76,8 @@ const priorities = [
 /** `filter`, `dstnat - 10`, or the number where no name is within ten. */
 function priorityText(hook: string, priority: number): string {
   const near = priorities.find(
-    ([, value, only]) => Math.abs(priority - value) <= 10 && (only === undefined || only === hook),
+    ([name, value, only]) =>
+      Math.abs(priority - value) <= 10 && (only ?? hook) === hook && (name === 'filter' || hook !== 'ingress'),
   )
   if (near === undefined) return String(priority)
   const distance = priority - near[1]

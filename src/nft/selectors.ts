@@ -6,6 +6,9 @@ import {
   NFT_CT_DST_IP,
   NFT_CT_DST_IP6,
   NFT_CT_PROTO_DST,
+  NFT_CT_PROTO_SRC,
+  NFT_CT_SRC_IP,
+  NFT_CT_SRC_IP6,
   NFT_META_IIFNAME,
   NFT_META_L4PROTO,
   NFT_META_MARK,
@@ -26,11 +29,18 @@ export type Selector = {
   /** The expression that loads the field into a register. */
   readonly load: (dreg: number) => Expr
   /** enum expr_types of nftables, and the numbers that follow it in NFTNL_UDATA_SET_KEY_TYPEOF. */
-  readonly typeof: { readonly expression: number; readonly operands: readonly number[] }
+  readonly typeof: {
+    readonly expression: number
+    readonly operands: readonly number[]
+    /** The field's byte order, where it is not that of its type. */
+    readonly byteOrder?: 'network' | 'host'
+  }
   /** The transport protocol that the rule must have matched before; nft prints that match only where it is not implied. */
   readonly protocol?: number
 }
 
+/** enum expr_types of nftables */
+export const EXPR_VERDICT = 1
 const EXPR_PAYLOAD = 7
 const EXPR_META = 9
 const EXPR_CT = 12
@@ -46,6 +56,11 @@ const ipSaddr = payload('ip saddr', 'ipv4_addr', NFT_PAYLOAD_NETWORK_HEADER, 12,
 const ipDaddr = payload('ip daddr', 'ipv4_addr', NFT_PAYLOAD_NETWORK_HEADER, 16, protocolDescription.ip, 12)
 const ip6Saddr = payload('ip6 saddr', 'ipv6_addr', NFT_PAYLOAD_NETWORK_HEADER, 8, protocolDescription.ip6, 8)
 const ip6Daddr = payload('ip6 daddr', 'ipv6_addr', NFT_PAYLOAD_NETWORK_HEADER, 24, protocolDescription.ip6, 9)
+
+/** The byte order that the field is loaded in, as nft sees it. */
+export function selectorByteOrder({ type, typeof: { byteOrder } }: Selector): DataType['byteOrder'] {
+  return byteOrder ?? type.byteOrder
+}
 
 /** The source address of a packet of that family. */
 export const saddr = (family: InetFamily): Selector => (family === 'ip' ? ipSaddr : ip6Saddr)
@@ -76,6 +91,13 @@ export const ctOriginalDaddr = (family: InetFamily): Selector =>
     : ctOriginal('ct original ip6 daddr', 'ipv6_addr', NFT_CT_DST_IP6)
 export const ctOriginalProtoDst: Selector = ctOriginal('ct original proto-dst', 'inet_service', NFT_CT_PROTO_DST)
 
+/** Who answers: after destination NAT the endpoint. */
+export const ctReplySaddr = (family: InetFamily): Selector =>
+  family === 'ip'
+    ? ctField('ct reply ip saddr', 'ipv4_addr', NFT_CT_SRC_IP, 1)
+    : ctField('ct reply ip6 saddr', 'ipv6_addr', NFT_CT_SRC_IP6, 1)
+export const ctReplyProtoSrc: Selector = ctField('ct reply proto-src', 'inet_service', NFT_CT_PROTO_SRC, 1)
+
 /** A random number from 0 to `modulus` - 1. */
 export function numgenRandom(modulus: number): Selector {
   return {
@@ -88,7 +110,12 @@ export function numgenRandom(modulus: number): Selector {
 
 /** Every selector that may appear in a dumped rule or set, for turning expressions back into text. */
 export const knownSelectors: readonly Selector[] = [
-  ...(['ip', 'ip6'] as const).flatMap((family) => [saddr(family), daddr(family), ctOriginalDaddr(family)]),
+  ...(['ip', 'ip6'] as const).flatMap((family) => [
+    saddr(family),
+    daddr(family),
+    ctOriginalDaddr(family),
+    ctReplySaddr(family),
+  ]),
   ...Object.values(ports).flatMap(({ sport, dport }) => [sport, dport]),
   port('th', 'sport'),
   thDport,
@@ -98,6 +125,7 @@ export const knownSelectors: readonly Selector[] = [
   iifname,
   oifname,
   ctOriginalProtoDst,
+  ctReplyProtoSrc,
 ]
 
 function payload(
@@ -113,7 +141,7 @@ function payload(
     text,
     type: dataType,
     load: (dreg) => ({ kind: 'payload', dreg, base, offset, len: dataType.bytes }),
-    typeof: { expression: EXPR_PAYLOAD, operands: [description, field] },
+    typeof: { expression: EXPR_PAYLOAD, operands: [description, field], byteOrder: 'network' },
   }
 }
 
@@ -138,15 +166,20 @@ function meta(text: string, type: DataTypeName, key: number): Selector {
     text,
     type: dataTypes[type],
     load: (dreg) => ({ kind: 'meta', dreg, key }),
-    typeof: { expression: EXPR_META, operands: [key] },
+    typeof: { expression: EXPR_META, operands: [key], byteOrder: 'host' },
   }
 }
 
 function ctOriginal(text: string, type: DataTypeName, key: number): Selector {
+  return ctField(text, type, key, 0)
+}
+
+/** Direction 0 is the client's, 1 that of the answers (IP_CT_DIR_ORIGINAL, IP_CT_DIR_REPLY). */
+function ctField(text: string, type: DataTypeName, key: number, direction: number): Selector {
   return {
     text,
     type: dataTypes[type],
-    load: (dreg) => ({ kind: 'ct', dreg, key, direction: 0 }),
-    typeof: { expression: EXPR_CT, operands: [key, 0] },
+    load: (dreg) => ({ kind: 'ct', dreg, key, direction }),
+    typeof: { expression: EXPR_CT, operands: [key, direction] },
   }
 }

@@ -5,18 +5,24 @@ import {
   NF_NAT_RANGE_PROTO_RANDOM_FULLY,
   NFPROTO_IPV4,
   NFPROTO_IPV6,
+  NFT_BYTEORDER_HTON,
   NFT_CMP_EQ,
   NFT_CMP_NEQ,
   NFT_CT_STATE,
   NFT_CT_STATUS,
+  NFT_DYNSET_OP_UPDATE,
+  NFT_FIB_RESULT_ADDRTYPE,
+  NFT_LOOKUP_F_INV,
   NFT_META_MARK,
   NFT_NAT_DNAT,
   NFT_REJECT_ICMP_UNREACH,
+  NFTA_FIB_F_DADDR,
+  NFTA_FIB_F_SADDR,
 } from './constants.ts'
-import { hostBytes, IPPROTO, paddedBytes } from './datatypes.ts'
+import { hostBytes, IPPROTO, paddedBytes, RTN_LOCAL } from './datatypes.ts'
 import type { Expr, Verdict } from './expressions.ts'
 import { familyBytes, type InetFamily, prefixMask } from './inet.ts'
-import { l4proto, type Selector } from './selectors.ts'
+import { iifname, l4proto, type Selector, selectorByteOrder } from './selectors.ts'
 
 /** Register 0: what is loaded there is the rule's verdict. */
 export const NFT_REG_VERDICT = 0
@@ -69,12 +75,61 @@ export function inPrefix(
 ): readonly Expr[] {
   const op = operator === 'in' ? NFT_CMP_EQ : NFT_CMP_NEQ
   const load = selector.load(NFT_REG_1)
+  const mask = prefixMask(prefixLength, address.length)
+  const network = address.map((byte, index) => byte & (mask[index] ?? 0))
   const wholeBytes = prefixLength / 8
-  if (load.kind === 'payload' && prefixLength > 0 && Number.isInteger(wholeBytes)) {
+  if (prefixLength > 0 && Number.isInteger(wholeBytes)) {
     // nft compares the leading bytes alone where the prefix ends with one of them
-    return [{ ...load, len: wholeBytes }, compare(op, address.slice(0, wholeBytes))]
+    return [load.kind === 'payload' ? { ...load, len: wholeBytes } : load, compare(op, network.slice(0, wholeBytes))]
   }
-  return [load, ...masked(prefixMask(prefixLength, address.length)), compare(op, address)]
+  return [load, ...masked(mask), compare(op, network)]
+}
+
+/** `ip daddr . meta l4proto . th dport . ip saddr != @firewall-allowed`, a set of ranges. */
+export function notInRanges(selectors: readonly Selector[], set: string): readonly Expr[] {
+  return [...loadAll(selectors, true), { kind: 'lookup', set, sreg: NFT_REG_1, flags: NFT_LOOKUP_F_INV }]
+}
+
+/** `fib saddr type local`: the address is one of this machine's. */
+export function isLocalAddress(which: 'saddr' | 'daddr'): readonly Expr[] {
+  const flags = which === 'saddr' ? NFTA_FIB_F_SADDR : NFTA_FIB_F_DADDR
+  return [
+    { kind: 'fib', dreg: NFT_REG_1, result: NFT_FIB_RESULT_ADDRTYPE, flags },
+    compare(NFT_CMP_EQ, hostBytes(RTN_LOCAL)),
+  ]
+}
+
+/** `iifname "br0"`, or `iifname != "veth*"`. */
+export function throughInterface(operator: 'in' | 'not in', name: string, match: 'whole' | 'prefix'): readonly Expr[] {
+  const bytes = Buffer.from(name)
+  const value = new Uint8Array(match === 'whole' ? iifname.type.bytes : bytes.length)
+  value.set(bytes.subarray(0, value.length))
+  return [iifname.load(NFT_REG_1), compare(operator === 'in' ? NFT_CMP_EQ : NFT_CMP_NEQ, value)]
+}
+
+/** `update @affinity-tcp { ip saddr . tcp dport timeout 3h : ip daddr . tcp dport }`: added, or its time begins anew. */
+export function updateMap(
+  map: string,
+  key: readonly Selector[],
+  value: readonly Selector[],
+  timeoutMs: number,
+): readonly Expr[] {
+  const [keySlots, valueSlots] = [slotCount(key), slotCount(value)]
+  // nft gives the value a sixteen-byte register of its own; where that is one too many the value follows the key
+  const aligned = (keySlots + 3) & ~3
+  const valueSlot = aligned + valueSlots <= slotsInAll ? aligned : keySlots
+  return [
+    ...loadAll(key),
+    ...loadAll(value, false, valueSlot),
+    {
+      kind: 'dynset',
+      set: map,
+      op: NFT_DYNSET_OP_UPDATE,
+      sregKey: NFT_REG_1,
+      sregData: registerAt(valueSlot),
+      timeout: timeoutMs,
+    },
+  ]
 }
 
 /** `meta l4proto tcp`; nft does not print it where a port of that protocol follows. */
@@ -136,14 +191,35 @@ export function verdict(verdict: Verdict): Expr {
   return { kind: 'immediate', dreg: NFT_REG_VERDICT, data: { verdict } }
 }
 
-/** Loads the selectors into adjacent registers, as a concatenated key. */
-function loadAll(selectors: readonly Selector[]): readonly Expr[] {
-  let slot = 0
-  return selectors.map((selector) => {
-    const expr = selector.load(registerAt(slot))
+/** All registers together. */
+const slotsInAll = 16
+
+/** Loads the selectors into adjacent registers from `firstSlot` on, as a concatenated key. */
+function loadAll(selectors: readonly Selector[], isRangeKey = false, firstSlot = 0): readonly Expr[] {
+  let slot = firstSlot
+  return selectors.flatMap((selector): Expr[] => {
+    const register = registerAt(slot)
     slot += paddedBytes(selector.type) / 4
-    return expr
+    const load = selector.load(register)
+    const isConverted = isRangeKey && selectorByteOrder(selector) === 'host'
+    return isConverted ? [load, toNetworkOrder(register, selector.type.bytes)] : [load]
   })
+}
+
+/** Ranges are compared in network order; for a single byte nft emits the conversion too, which then does nothing. */
+function toNetworkOrder(register: number, bytes: number): Expr {
+  return {
+    kind: 'byteorder',
+    sreg: register,
+    dreg: register,
+    op: NFT_BYTEORDER_HTON,
+    len: bytes,
+    size: Math.max(2, bytes),
+  }
+}
+
+function slotCount(selectors: readonly Selector[]): number {
+  return selectors.reduce((sum, { type }) => sum + paddedBytes(type) / 4, 0)
 }
 
 function compare(op: number, value: Uint8Array): Expr {

@@ -8,7 +8,14 @@ import { commentMaxBytes } from './constants.ts'
 import type { DataType } from './datatypes.ts'
 import { hostInteger } from './datatypes.ts'
 import type { NftSet, SetType } from './objects.ts'
-import { EXPR_CONCAT, knownSelectors, numgenRandom, type Selector } from './selectors.ts'
+import {
+  EXPR_CONCAT,
+  EXPR_VERDICT,
+  knownSelectors,
+  numgenRandom,
+  type Selector,
+  selectorByteOrder,
+} from './selectors.ts'
 
 /** enum nftnl_udata_set_types */
 const SET_KEYBYTEORDER = 0
@@ -20,9 +27,8 @@ const SET_COMMENT = 7
 /** The type of a comment on everything but a set: NFTNL_UDATA_{TABLE,CHAIN,RULE,SET_ELEM}_COMMENT. */
 const COMMENT = 0
 
-const BYTEORDER_INVALID = 0
-const BYTEORDER_HOST = 1
-const BYTEORDER_NETWORK = 2
+/** enum byteorder of nftables */
+const byteOrders = { none: 0, host: 1, network: 2 } as const satisfies Record<DataType['byteOrder'], number>
 
 /** Userdata of a table, chain, rule or element: its comment, cut to 127 bytes as nft(8) accepts no longer one. */
 export function commentUserdata(comment: string): Uint8Array {
@@ -42,11 +48,12 @@ export function setUserdata(set: NftSet): Uint8Array {
   const writer = new ByteWriter(128)
   writeInteger(writer, SET_KEYBYTEORDER, byteOrder(set.key))
   if (set.value !== undefined) {
-    writeInteger(writer, SET_DATABYTEORDER, set.value === 'verdict' ? BYTEORDER_INVALID : byteOrder(set.value))
+    writeInteger(writer, SET_DATABYTEORDER, set.value === 'verdict' ? byteOrders.none : byteOrder(set.value))
   }
   writeTypeof(writer, SET_KEY_TYPEOF, set.key)
   if (set.value !== undefined) {
     if (set.value !== 'verdict') writeTypeof(writer, SET_DATA_TYPEOF, set.value)
+    else if (set.key.kind === 'typeof') writeVerdictTypeof(writer)
     writeInteger(writer, SET_DATA_INTERVAL, 0)
   }
   if (set.comment !== undefined) writeComment(writer, SET_COMMENT, set.comment)
@@ -69,9 +76,9 @@ export function setUserdataContents(userdata: Uint8Array | undefined): {
 }
 
 function byteOrder(type: SetType): number {
-  const [first, second] = type.kind === 'type' ? type.parts : type.parts.map((part): DataType => part.type)
-  if (first === undefined || second !== undefined) return BYTEORDER_INVALID
-  return first.byteOrder === 'host' ? BYTEORDER_HOST : BYTEORDER_NETWORK
+  const [first, second] =
+    type.kind === 'type' ? type.parts.map((part) => part.byteOrder) : type.parts.map(selectorByteOrder)
+  return byteOrders[first === undefined || second !== undefined ? 'none' : first]
 }
 
 /**
@@ -93,6 +100,13 @@ function writeTypeof(writer: ByteWriter, kind: number, type: SetType): void {
   } else if (only !== undefined) {
     nested(writer, kind, () => writeSelector(writer, only))
   }
+}
+
+function writeVerdictTypeof(writer: ByteWriter): void {
+  nested(writer, SET_DATA_TYPEOF, () => {
+    writeInteger(writer, 0, EXPR_VERDICT)
+    nested(writer, 1, () => {})
+  })
 }
 
 function writeSelector(writer: ByteWriter, selector: Selector): void {
@@ -161,8 +175,15 @@ function writeComment(writer: ByteWriter, type: number, comment: string): void {
   writer.cstr(text)
 }
 
-/** The comment, cut at a character so that it fits into `commentMaxBytes`. */
+/**
+ * The comment as it is kept: cut at a character so that it fits into `commentMaxBytes`, and with single quotes for
+ * double ones, since nft has no escapes: what it lists could not be loaded.
+ */
 export function fittingComment(comment: string): string {
+  return fitting(comment.replaceAll('"', "'"))
+}
+
+function fitting(comment: string): string {
   if (comment.length * 3 <= commentMaxBytes || Buffer.byteLength(comment) <= commentMaxBytes) return comment
   const bytes = Buffer.from(comment)
   let end = commentMaxBytes

@@ -1,17 +1,28 @@
+import { recordChain, recordChainName } from '../dataplane/affinity.ts'
 import { serviceCidrElements } from '../dataplane/cluster-ips.ts'
-import { frontendElements, type Placed, portElements, sharedSets } from '../dataplane/elements.ts'
-import { frontendAddresses, frontendText, type ServiceFrontends } from '../dataplane/frontend.ts'
+import { frontendElements, type Placed, type PlacedRoute, portElements, sharedSets } from '../dataplane/elements.ts'
+import { type Frontend, frontendAddresses, frontendText, type ServiceFrontends } from '../dataplane/frontend.ts'
 import { setNames } from '../dataplane/names.ts'
+import { nodePortIpElements } from '../dataplane/node-ports.ts'
 import type { DataplaneOptions } from '../dataplane/options.ts'
-import { assignSlots, keptEndpoints } from '../dataplane/slots.ts'
+import { pickChain, pickChainName } from '../dataplane/picks.ts'
 import type { ObjectKey, Warning } from '../kube/types.ts'
 import type { Cidr } from '../model/cidr.ts'
-import type { Endpoint } from '../model/endpoint.ts'
-import type { Protocol, ServicePort } from '../model/service-port.ts'
+import { endpointKey } from '../model/endpoint.ts'
+import type { IpAddress } from '../model/ip.ts'
+import type { ServicePort } from '../model/service-port.ts'
 import type { NftSet } from '../nft/objects.ts'
 import { Claims } from './claims.ts'
-import { diffPacked, elementKey, type PackedElements, packElements, type SetNumbers } from './packed-elements.ts'
-import { PickChains } from './pick-chains.ts'
+import {
+  diffPacked,
+  elementKey,
+  forEachPacked,
+  type PackedElements,
+  packElements,
+  type SetNumbers,
+} from './packed-elements.ts'
+import { compareEndpoints, type Placement, placeRoutes } from './placement.ts'
+import { SharedChains } from './shared-chains.ts'
 import type { TableChange } from './table-change.ts'
 
 /** What a Service has in the table. */
@@ -23,9 +34,6 @@ type Entry = {
   readonly elements: PackedElements
 }
 
-/** A frontend, and its endpoints in their slots: none if another Service owns the frontend. */
-type Placement = { readonly frontend: string; readonly protocol: Protocol; readonly slots: readonly Endpoint[] }
-
 /** What the cluster wants of a Service: nothing of one that is gone. */
 export type Cluster = {
   readonly ports: (service: ObjectKey) => readonly ServicePort[]
@@ -33,7 +41,6 @@ export type Cluster = {
 }
 
 const nothing: Entry = { createdAt: '', placements: [], elements: '' }
-const noSlots: readonly never[] = []
 
 /**
  * What the table of one family holds, by Service. It answers the question of every sync: these Services may have
@@ -47,17 +54,19 @@ export class Ledger {
   readonly #claims = new Claims((a, b) => this.#byAge(a, b))
   /** How many Services want an element of a shared set. */
   readonly #sharedCounts = new Map<string, number>()
-  readonly #pickChains: PickChains
+  readonly #options: DataplaneOptions
+  readonly #sharedChains = new SharedChains()
+  #nodePortIps: PackedElements = ''
   #serviceCidrs: PackedElements = ''
 
   /** `sets` are the table's; their order gives the numbers by which elements are filed. */
   constructor(options: DataplaneOptions, sets: readonly NftSet[]) {
     this.#sets = setNumbers(sets)
-    this.#pickChains = new PickChains(options)
+    this.#options = options
   }
 
-  get pickChains(): PickChains {
-    return this.#pickChains
+  get sharedChains(): SharedChains {
+    return this.#sharedChains
   }
 
   /** Services that have anything in the table. */
@@ -78,17 +87,39 @@ export class Ledger {
     return [...contested].flatMap((frontend) => this.#conflicts(frontend, cluster))
   }
 
-  /** Brings the ranges of cluster IPs up to date. */
+  /**
+   * Brings the ranges of cluster IPs up to date: all anew if any differs, since the kernel refuses bounds that overlap a
+   * range that is there, such as an end inside it, although the change as a whole leaves no overlap.
+   */
   updateServiceCidrs(cidrs: readonly Cidr[], change: TableChange): void {
     const placed = serviceCidrElements(cidrs).map((element): Placed => ({ set: setNames.serviceCidrs, element }))
     const packed = packElements(placed, this.#sets)
+    if (packed === this.#serviceCidrs) return
+    forEachPacked(this.#serviceCidrs, (set, element) => change.remove(set, element))
+    forEachPacked(packed, (set, element) => change.add(set, element))
+    this.#serviceCidrs = packed
+  }
+
+  /** Brings the addresses that take node ports up to date. */
+  updateNodePortIps(ips: readonly IpAddress[], change: TableChange): void {
+    const placed = nodePortIpElements(ips).map((element): Placed => ({ set: setNames.nodePortIps, element }))
+    const packed = packElements(placed, this.#sets)
     diffPacked(
-      this.#serviceCidrs,
+      this.#nodePortIps,
       packed,
       (set, element) => change.remove(set, element),
       (set, element) => change.add(set, element),
     )
-    this.#serviceCidrs = packed
+    this.#nodePortIps = packed
+  }
+
+  /** Whether a client of the frontend may be stuck to that endpoint (`ip:port`). */
+  allowsPin(frontend: string, endpoint: string): boolean {
+    const owner = this.#claims.owner(frontend)
+    const placements = owner === undefined ? [] : (this.#entries.get(owner)?.placements ?? [])
+    const placement = placements.find((found) => found.frontend === frontend)
+    if (placement?.recordChain === undefined) return false
+    return placement.routes.some(({ slots }) => slots.some((slot) => endpointKey(slot) === endpoint))
   }
 
   /** Renews the claims of a Service, and collects the frontends that others claim too or go on claiming. */
@@ -111,25 +142,18 @@ export class Ledger {
     for (const port of ports) {
       elements.push(...portElements(port))
       for (const frontend of port.frontends) {
-        const { protocol, treatment } = frontend
         const text = frontendText(frontend)
-        const isOwner = this.#claims.owner(text) === service
-        const slotsBefore = before.placements.find((placement) => placement.frontend === text)?.slots ?? noSlots
-        const slots = isOwner && treatment.kind === 'pick' ? assignSlots(slotsBefore, treatment.endpoints) : noSlots
-        if (isOwner) elements.push(...frontendElements(frontend, slots))
-        placements.push({ frontend: text, protocol, slots })
-        const kept = keptEndpoints(slotsBefore, slots)
-        change.endpointsAdded += slots.length - kept
-        change.endpointsKept += kept
+        const isTwice = placements.some((placement) => placement.frontend === text)
+        // A Service that names a frontend twice has it once: two elements of one key would fail the transaction.
+        const isOwner = this.#claims.owner(text) === service && !isTwice
+        const previous = before.placements.find((placement) => placement.frontend === text)
+        const routes = isOwner ? placeRoutes(frontend, previous) : []
+        if (isOwner) elements.push(...frontendElements(frontend, routes, port, this.#options))
+        placements.push(this.#useChains(frontend, text, routes, change))
       }
     }
-    for (const { protocol, slots } of placements) {
-      if (slots.length > 0) this.#pickChains.use(protocol, slots.length, change)
-    }
-    for (const { protocol, slots } of before.placements) {
-      change.endpointsBefore += slots.length
-      if (slots.length > 0) this.#pickChains.release(protocol, slots.length, nowMs)
-    }
+    this.#releaseChains(before.placements, nowMs)
+    compareEndpoints(before.placements, placements, change)
     const packed = packElements(elements, this.#sets)
     diffPacked(
       before.elements,
@@ -139,6 +163,28 @@ export class Ledger {
     )
     if (ports.length === 0) this.#entries.delete(service)
     else this.#entries.set(service, { createdAt: before.createdAt, placements, elements: packed })
+  }
+
+  /** Counts the frontend as a user of its chains. */
+  #useChains(frontend: Frontend, text: string, routes: readonly PlacedRoute[], change: TableChange): Placement {
+    const { protocol, affinityTimeoutSeconds } = frontend
+    const used = routes.map(({ route, slots }) => {
+      const pick = { ...route.pick, slotCount: slots.length }
+      const chain = pickChainName(pick)
+      this.#sharedChains.use(chain, () => pickChain(this.#options, pick), change)
+      return { list: pick.list, chain, slots }
+    })
+    if (affinityTimeoutSeconds === 0 || used.length === 0) return { frontend: text, protocol, routes: used }
+    const recorder = recordChainName(protocol, affinityTimeoutSeconds)
+    this.#sharedChains.use(recorder, () => recordChain(this.#options, protocol, affinityTimeoutSeconds), change)
+    return { frontend: text, protocol, routes: used, recordChain: recorder }
+  }
+
+  #releaseChains(placements: readonly Placement[], nowMs: number): void {
+    for (const { routes, recordChain: recorder } of placements) {
+      for (const { chain } of routes) this.#sharedChains.release(chain, nowMs)
+      if (recorder !== undefined) this.#sharedChains.release(recorder, nowMs)
+    }
   }
 
   #add(set: number, element: string, change: TableChange): void {

@@ -58,19 +58,23 @@ export function diffPacked(
 ): void {
   if (before === after) return
   if (before === '') return forEachPacked(after, added)
+  // By the whole element: in an interval set the end of a range and the begin of the next one have the same key.
   const old = new Map<string, { readonly set: number; readonly element: string }>()
-  forEachPacked(before, (set, element) => old.set(elementKey(set, element), { set, element }))
+  forEachPacked(before, (set, element) => old.set(placeOf(set, element), { set, element }))
   const fresh: { readonly set: number; readonly element: string }[] = []
   forEachPacked(after, (set, element) => {
-    const key = elementKey(set, element)
-    if (old.get(key)?.element === element) old.delete(key)
-    else fresh.push({ set, element })
+    if (!old.delete(placeOf(set, element))) fresh.push({ set, element })
   })
   for (const { set, element } of old.values()) removed(set, element)
   for (const { set, element } of fresh) added(set, element)
 }
 
-function forEachPacked(packed: PackedElements, visit: (set: number, element: string) => void): void {
+function placeOf(set: number, element: string): string {
+  return String.fromCharCode(set) + element
+}
+
+/** Calls `visit` for each element, in order. */
+export function forEachPacked(packed: PackedElements, visit: (set: number, element: string) => void): void {
   for (let at = 0; at < packed.length;) {
     const start = at + setNumberBytes
     const end = start + ((lengthAt(packed, start) + 3) & ~3)

@@ -2,11 +2,12 @@ import { type TableLayout, tableLayout } from '../dataplane/layout.ts'
 import type { DataplaneOptions } from '../dataplane/options.ts'
 import type { Warning } from '../kube/types.ts'
 import type { ClusterModel } from '../model/cluster-model.ts'
-import type { Family } from '../model/ip.ts'
+import type { Family, IpAddress } from '../model/ip.ts'
 import type { NodeTopology } from '../model/topology.ts'
 import type { CommitReport } from '../nft/connection.ts'
 import { TransactionError } from '../nft/errors.ts'
 import { createTable, type Operation, removeTable } from '../nft/transaction.ts'
+import { type ReadElements, readPins, releasePins, restorePins } from './affinity-pins.ts'
 import type { Clock } from './clock.ts'
 import { clusterOf } from './cluster-of.ts'
 import { Ledger } from './ledger.ts'
@@ -18,6 +19,8 @@ export type SyncerOptions = {
   readonly node: NodeTopology
   /** Commits one transaction atomically; throws TransactionError. */
   readonly commit: (operations: readonly Operation[]) => Promise<CommitReport>
+  /** Reads back what the kernel records by itself: the clients with session affinity. */
+  readonly readElements: ReadElements
   readonly clock: Clock
 }
 
@@ -49,7 +52,11 @@ export class Syncer {
   #node: NodeTopology
   /** Undefined until the table was made, and after a failure: then it is made anew. */
   #ledger: Ledger | undefined
+  #isRebuildDue = false
   #isEverythingDue = false
+  #nodePortIps: readonly IpAddress[] = []
+  /** Of syncs that failed: nobody has seen their reports. */
+  #warnings: readonly Warning[] = []
 
   constructor(options: SyncerOptions) {
     this.#options = options
@@ -63,9 +70,14 @@ export class Syncer {
     this.#isEverythingDue = true
   }
 
+  /** The addresses of this Node that take node ports; of no effect where all do. */
+  setNodePortIps(ips: readonly IpAddress[]): void {
+    this.#nodePortIps = ips
+  }
+
   /** The next sync makes the table anew, whatever is in the kernel. */
   requireRebuild(): void {
-    this.#ledger = undefined
+    this.#isRebuildDue = true
   }
 
   /**
@@ -75,9 +87,13 @@ export class Syncer {
   async sync(): Promise<SyncReport> {
     const { model, clock } = this.#options
     const start = clock.now()
+    await this.#deleteStaleChains(start)
     const changes = model.takeChanges()
-    const isFull = this.#ledger === undefined
-    const ledger = this.#ledger ?? new Ledger(this.#options.dataplane, this.#layout.sets)
+    this.#warnings = [...this.#warnings, ...changes.warnings]
+    const known = this.#isRebuildDue ? undefined : this.#ledger
+    this.#isRebuildDue = false
+    const isFull = known === undefined
+    const ledger = known ?? new Ledger(this.#options.dataplane, this.#layout.sets)
     // Until the commit is acknowledged ledger and kernel may differ. Should anything fail, what the kernel has is not
     // worth finding out: the next sync makes the table anew.
     this.#ledger = undefined
@@ -88,27 +104,41 @@ export class Syncer {
     const services = isAllDue ? [...changes.services, ...model.serviceKeys()] : changes.services
     const conflicts = ledger.update(services, clusterOf(model, this.#node), start, change)
     ledger.updateServiceCidrs(model.serviceCidrs, change)
+    ledger.updateNodePortIps(this.#nodePortIps, change)
+    const { table, sets } = this.#layout
+    const planMs = clock.now() - start
+    const kept = isFull ? await readPins(this.#options.readElements) : undefined
     const operations = [
       ...(isFull ? this.#emptyTable() : []),
-      ...change.operations(this.#layout.table, this.#layout.sets),
+      ...change.operations(table, sets),
+      ...(kept === undefined ? [] : restorePins(kept, ledger, this.#options.dataplane, table, sets)),
     ]
-    const planMs = clock.now() - start
     const commit = await this.#options.commit(operations)
+    await this.#releaseClients(ledger, change)
     this.#ledger = ledger
-    await this.#deleteStaleChains(ledger)
+    const warnings = [...this.#warnings, ...conflicts]
+    this.#warnings = []
     return {
       family: model.family,
       isFull,
       servicesChanged: changes.services.size,
       services: ledger.serviceCount,
       endpointsAdded: change.endpointsAdded,
-      endpointsRemoved: change.endpointsBefore - change.endpointsKept,
+      endpointsRemoved: change.endpointsRemoved,
       elementsAdded: change.elementsAdded,
       elementsRemoved: change.elementsRemoved,
       commit,
       planMs,
-      warnings: [...changes.warnings, ...conflicts],
+      warnings,
     }
+  }
+
+  /** After the commit, so that nobody is recorded anew for an endpoint that is gone. */
+  async #releaseClients(ledger: Ledger, { unstuck }: TableChange): Promise<void> {
+    if (unstuck.size === 0) return
+    const { table, sets } = this.#layout
+    const pins = await readPins(this.#options.readElements, unstuck)
+    await this.#options.commit(releasePins(pins, ledger, this.#options.dataplane, table, sets))
   }
 
   /** Replaces a table of an earlier run or of another program: in the same transaction, so that no packet sees a gap. */
@@ -116,14 +146,18 @@ export class Syncer {
     return [...removeTable(this.#layout.table), ...createTable(this.#layout)]
   }
 
-  /** In a transaction of its own: should a reference linger, nothing but this deletion fails, and the next sync tries again. */
-  async #deleteStaleChains({ pickChains }: Ledger): Promise<void> {
-    const names = pickChains.stale(this.#options.clock.now())
-    if (names.length === 0) return
+  /**
+   * In a transaction of its own: should a reference linger, nothing but this deletion fails, and the next sync tries
+   * again. Another failure says that the table is not what we left: the sync that follows makes it anew.
+   */
+  async #deleteStaleChains(nowMs: number): Promise<void> {
+    const sharedChains = this.#ledger?.sharedChains
+    const names = sharedChains?.stale(nowMs) ?? []
+    if (sharedChains === undefined || names.length === 0) return
     const { table } = this.#layout
     try {
       await this.#options.commit(names.map((name): Operation => ({ verb: 'delete', object: 'chain', table, name })))
-      for (const name of names) pickChains.forget(name)
+      for (const name of names) sharedChains.forget(name)
     } catch (error) {
       if (!(error instanceof TransactionError && error.errno === 'EBUSY')) this.#ledger = undefined
     }

@@ -1,3 +1,5 @@
+import type { SharedChain } from '../dataplane/shared-chain.ts'
+import type { Protocol } from '../model/service-port.ts'
 import { ByteWriter } from '../netlink/bytes.ts'
 import type { Chain, NftSet, Rule, TableRef } from '../nft/objects.ts'
 import type { Operation } from '../nft/transaction.ts'
@@ -6,16 +8,17 @@ import type { Operation } from '../nft/transaction.ts'
 export class TableChange {
   readonly #removed = new Map<number, ByteWriter>()
   readonly #added = new Map<number, ByteWriter>()
-  readonly #chains: { readonly chain: Chain; readonly rule: Rule }[] = []
+  readonly #chains: SharedChain[] = []
   elementsRemoved = 0
   elementsAdded = 0
-  /** Endpoints of the frontends concerned: before, and of the present ones those that are new and that stayed. */
-  endpointsBefore = 0
+  /** Endpoints that frontends gained and lost. */
   endpointsAdded = 0
-  endpointsKept = 0
+  endpointsRemoved = 0
+  /** Frontends with session affinity lost endpoints: clients that are stuck to those must be let go. */
+  readonly unstuck = new Set<Protocol>()
 
-  addChain(chain: Chain, rule: Rule): void {
-    this.#chains.push({ chain, rule })
+  addChain(chain: SharedChain): void {
+    this.#chains.push(chain)
   }
 
   remove(set: number, element: string): void {
@@ -36,16 +39,25 @@ export class TableChange {
         return writer === undefined ? [] : [{ verb, object: 'element', table, set, elements: writer.view() }]
       })
     return [
-      ...this.chains.map(({ chain }): Operation => ({ verb: 'add', object: 'chain', table, chain })),
-      ...this.chains.map(({ rule }): Operation => ({ verb: 'add', object: 'rule', table, rule })),
+      ...this.chains.map((chain): Operation => ({ verb: 'add', object: 'chain', table, chain })),
+      ...this.rules.map((rule): Operation => ({ verb: 'add', object: 'rule', table, rule })),
       ...onElements('delete', this.#removed),
       ...onElements('add', this.#added),
     ]
   }
 
   /** The chains that are new, in the order of their names: `pick-tcp-2` before `pick-tcp-10`. */
-  get chains(): readonly { readonly chain: Chain; readonly rule: Rule }[] {
-    return this.#chains.toSorted((a, b) => a.chain.name.localeCompare(b.chain.name, 'en', { numeric: true }))
+  get chains(): readonly Chain[] {
+    return this.#sortedChains().map(({ name }) => ({ name }))
+  }
+
+  /** The rules of the new chains. */
+  get rules(): readonly Rule[] {
+    return this.#sortedChains().flatMap(({ name, rules }) => rules.map((expressions) => ({ chain: name, expressions })))
+  }
+
+  #sortedChains(): readonly SharedChain[] {
+    return this.#chains.toSorted((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
   }
 }
 

@@ -2,6 +2,7 @@ import { tableLayout } from '../dataplane/layout.ts'
 import type { DataplaneOptions } from '../dataplane/options.ts'
 import type { Warning } from '../kube/types.ts'
 import type { ClusterModel } from '../model/cluster-model.ts'
+import type { IpAddress } from '../model/ip.ts'
 import type { NodeTopology } from '../model/topology.ts'
 import { decodeElements } from '../nft/elements.ts'
 import type { SetElement, TableContents } from '../nft/objects.ts'
@@ -14,6 +15,7 @@ export function wantedTable(
   model: ClusterModel,
   node: NodeTopology,
   options: DataplaneOptions,
+  nodePortIps: readonly IpAddress[] = [],
 ): { readonly contents: TableContents; readonly warnings: readonly Warning[] } {
   const layout = tableLayout(options)
   const changes = model.takeChanges()
@@ -21,6 +23,7 @@ export function wantedTable(
   const change = new TableChange()
   const conflicts = ledger.update([...model.serviceKeys()].sort(), clusterOf(model, node), 0, change)
   ledger.updateServiceCidrs(model.serviceCidrs, change)
+  ledger.updateNodePortIps(nodePortIps, change)
   const elements = new Map<string, readonly SetElement[]>()
   for (const operation of change.operations(layout.table, layout.sets)) {
     if (operation.object === 'element') elements.set(operation.set.name, decodeElements(operation.elements))
@@ -29,8 +32,8 @@ export function wantedTable(
     contents: {
       ...layout,
       flowtables: [],
-      chains: [...layout.chains, ...change.chains.map(({ chain }) => chain)],
-      rules: [...layout.rules, ...change.chains.map(({ rule }) => rule)],
+      chains: [...layout.chains, ...change.chains],
+      rules: [...layout.rules, ...change.rules],
       elements,
     },
     warnings: [...changes.warnings, ...conflicts],

@@ -1,7 +1,4 @@
-import type { DataplaneOptions } from '../dataplane/options.ts'
-import { pickChainName } from '../dataplane/names.ts'
-import { pickChain } from '../dataplane/picks.ts'
-import type { Protocol } from '../model/service-port.ts'
+import type { SharedChain } from '../dataplane/shared-chain.ts'
 import type { TableChange } from './table-change.ts'
 
 type Entry = { users: number; /** Since when nobody uses it. */ unusedSinceMs: number }
@@ -9,28 +6,21 @@ type Entry = { users: number; /** Since when nobody uses it. */ unusedSinceMs: n
 /** How long an unused chain stays: kernels before 6.2 let go of references from maps with a delay. */
 const graceMs = 1000
 
-/** The pick chains that exist, and how many frontends use each. */
-export class PickChains {
-  readonly #options: DataplaneOptions
+/** The shared chains that exist, and how many frontends use each. */
+export class SharedChains {
   readonly #entries = new Map<string, Entry>()
 
-  constructor(options: DataplaneOptions) {
-    this.#options = options
-  }
-
-  /** Counts a user; the first one brings the chain into being. */
-  use(protocol: Protocol, slotCount: number, change: TableChange): void {
-    const name = pickChainName(protocol, slotCount)
+  /** Counts a user; the first one brings the chain, made by `build`, into being. */
+  use(name: string, build: () => SharedChain, change: TableChange): void {
     const entry = this.#entries.get(name)
     if (entry === undefined) {
       this.#entries.set(name, { users: 1, unusedSinceMs: 0 })
-      const { chain, rule } = pickChain(this.#options, protocol, slotCount)
-      change.addChain(chain, rule)
+      change.addChain(build())
     } else entry.users++
   }
 
-  release(protocol: Protocol, slotCount: number, nowMs: number): void {
-    const entry = this.#entries.get(pickChainName(protocol, slotCount))
+  release(name: string, nowMs: number): void {
+    const entry = this.#entries.get(name)
     if (entry === undefined) return
     entry.users--
     if (entry.users === 0) entry.unusedSinceMs = nowMs

@@ -1,0 +1,50 @@
+import { frontendRoutes, type PlacedRoute } from '../dataplane/elements.ts'
+import type { Frontend } from '../dataplane/frontend.ts'
+import type { EndpointList } from '../dataplane/picks.ts'
+import { assignSlots, keptEndpoints } from '../dataplane/slots.ts'
+import type { Endpoint } from '../model/endpoint.ts'
+import type { Protocol } from '../model/service-port.ts'
+import type { TableChange } from './table-change.ts'
+
+/** A frontend that a Service claims, and what it uses; without routes if it leads nowhere or another Service owns it. */
+export type Placement = {
+  readonly frontend: string
+  readonly protocol: Protocol
+  readonly routes: readonly UsedRoute[]
+  /** The chain that records the clients, with session affinity. */
+  readonly recordChain?: string
+}
+
+/** The endpoints of one list in their slots, and the chain that picks among them. */
+type UsedRoute = { readonly list: EndpointList; readonly chain: string; readonly slots: readonly Endpoint[] }
+
+/** The routes of a frontend with each endpoint in a slot, as near to where it was as can be. */
+export function placeRoutes(frontend: Frontend, previous: Placement | undefined): readonly PlacedRoute[] {
+  return frontendRoutes(frontend).map((route) => {
+    const before = previous?.routes.find(({ list }) => list === route.pick.list)?.slots ?? []
+    return { route, slots: assignSlots(before, route.endpoints) }
+  })
+}
+
+/** Counts what a Service's frontends lost, kept and gained, and notes the protocols whose clients may have to be let go. */
+export function compareEndpoints(before: readonly Placement[], after: readonly Placement[], change: TableChange): void {
+  const routesOf = new Map(after.map((placement) => [placement.frontend, placement]))
+  let kept = 0
+  for (const placement of before) {
+    const now = routesOf.get(placement.frontend)
+    for (const { list, slots } of placement.routes) {
+      const stayed = keptEndpoints(slots, now?.routes.find((route) => route.list === list)?.slots ?? [])
+      kept += stayed
+      const isStuckTo = placement.recordChain !== undefined
+      if (isStuckTo && (stayed < slots.length || now?.recordChain === undefined)) change.unstuck.add(placement.protocol)
+    }
+  }
+  change.endpointsRemoved += endpointCount(before) - kept
+  change.endpointsAdded += endpointCount(after) - kept
+}
+
+function endpointCount(placements: readonly Placement[]): number {
+  let count = 0
+  for (const { routes } of placements) for (const { slots } of routes) count += slots.length
+  return count
+}

@@ -1,4 +1,4 @@
-import type { EndpointSlice, KubeObject, Service, SliceEndpoint } from '../src/kube/types.ts'
+import type { EndpointSlice, KubeObject, Service, ServiceSpec, SliceEndpoint } from '../src/kube/types.ts'
 
 /** How large a generated cluster is. */
 export type ClusterSize = { readonly services: number; readonly endpoints: number }
@@ -39,6 +39,29 @@ export function slice(index: number, endpoints: number, resourceVersion = '1', p
         nodeName: `node-${(index * perService + endpoint) % 100}`,
       }
     }),
+  }
+}
+
+/**
+ * The mixed cluster: of twenty Services twelve have a cluster IP alone, four a node port, three a load-balancer IP and
+ * policy Local, one session affinity.
+ */
+export function mixedObjects({ services, endpoints }: ClusterSize): KubeObject[] {
+  return Array.from({ length: services }, (_, index) => {
+    const { spec, ...plain } = service(index)
+    return [{ ...plain, ...mixedParts(index, spec) }, slice(index, endpoints)]
+  }).flat()
+}
+
+function mixedParts(index: number, spec: ServiceSpec): Pick<Service, 'spec' | 'status'> {
+  const ports = [{ name: 'http', protocol: 'TCP', port: 80, nodePort: 20_000 + index } as const]
+  const kind = index % 20
+  if (kind < 12) return { spec }
+  if (kind < 16) return { spec: { ...spec, type: 'NodePort', ports } }
+  if (kind === 19) return { spec: { ...spec, sessionAffinity: 'ClientIP' } }
+  return {
+    spec: { ...spec, type: 'LoadBalancer', ports, externalTrafficPolicy: 'Local', healthCheckNodePort: 10_000 + index },
+    status: { loadBalancer: { ingress: [{ ip: `198.${18 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}` }] } },
   }
 }
 

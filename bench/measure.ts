@@ -2,6 +2,7 @@
  * One measurement in a process of its own, so that memory is its own too. Standard output is one JSON object.
  *
  *   node bench/measure.ts cold 45000 1        objects in memory to the kernel's acknowledgement
+ *   node bench/measure.ts mixed 10000 10      the same for a cluster with all kinds of Services
  *   node bench/measure.ts incremental 45000 1 the same, then one endpoint added and removed again and again
  */
 import { ClusterModels } from '../src/agent/cluster-models.ts'
@@ -12,7 +13,7 @@ import { NftConnection } from '../src/nft/connection.ts'
 import { readTable } from '../src/nft/dump.ts'
 import { systemClock } from '../src/sync/clock.ts'
 import { Syncer, type SyncReport } from '../src/sync/syncer.ts'
-import { benchNodeName, clusterObjects, slice } from './cluster.ts'
+import { benchNodeName, clusterObjects, mixedObjects, slice } from './cluster.ts'
 
 /** Changes measured one after the other. */
 const changeCount = 60
@@ -33,7 +34,7 @@ export type IncrementalResult = { readonly changesMs: readonly number[]; readonl
 
 const [mode, services, endpoints] = process.argv.slice(2)
 const size = { services: Number(services), endpoints: Number(endpoints) }
-const objects = clusterObjects(size)
+const objects = mode === 'mixed' ? mixedObjects(size) : clusterObjects(size)
 globalThis.gc?.()
 
 const namespace = NetworkNamespace.create()
@@ -54,7 +55,7 @@ const start = performance.now()
 models.apply(objects.map((object) => ({ type: 'set', object })))
 const report = await syncer.sync()
 const totalMs = performance.now() - start
-process.stdout.write(JSON.stringify(mode === 'cold' ? await coldResult(report) : await incrementalResult()))
+process.stdout.write(JSON.stringify(mode === 'incremental' ? await incrementalResult() : await coldResult(report)))
 connection.close()
 
 async function coldResult({ planMs, commit, elementsAdded }: SyncReport): Promise<ColdResult> {

@@ -66,7 +66,7 @@ type OptionalNames<F extends AnyFields> = {
 }[keyof F]
 type AttributesOf<F extends AnyFields> = {
   readonly [K in Exclude<keyof F, OptionalNames<F>>]: Infer<F[K][1]>
-} & { readonly [K in OptionalNames<F>]?: Infer<F[K][1]> }
+} & { readonly [K in OptionalNames<F>]?: Infer<F[K][1]> | undefined }
 
 /** The flattened form of an intersection, so that editors and errors show plain object types. */
 type Simplify<T> = { [K in keyof T]: T[K] } & {}

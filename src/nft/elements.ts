@@ -49,17 +49,17 @@ export function forEachElement(bytes: Uint8Array, each: (start: number, end: num
   }
 }
 
+/** Always the same keys: there may be 250,000 of these in a row, and objects of one shape are quick to make and read. */
 function toMessage(element: SetElement): ElementMessage {
-  const { verdict, value, keyEnd, timeoutMs, comment } = element
+  const { key, keyEnd, verdict, value, timeoutMs, expiresMs, comment, isCatchAll, isIntervalEnd } = element
   return {
-    ...(element.isCatchAll === true ? { flags: NFT_SET_ELEM_CATCHALL } : { key: { value: element.key } }),
-    ...(keyEnd === undefined ? {} : { keyEnd: { value: keyEnd } }),
-    ...(verdict === undefined ? {} : { data: { verdict } }),
-    ...(value === undefined ? {} : { data: { value } }),
-    ...(element.isIntervalEnd === true ? { flags: NFT_SET_ELEM_INTERVAL_END } : {}),
-    ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
-    ...(element.expiresMs === undefined ? {} : { expiration: element.expiresMs }),
-    ...(comment === undefined ? {} : { userdata: commentUserdata(comment) }),
+    key: isCatchAll === true ? undefined : { value: key },
+    keyEnd: keyEnd === undefined ? undefined : { value: keyEnd },
+    data: verdict === undefined ? (value === undefined ? undefined : { value }) : { verdict },
+    flags: isCatchAll === true ? NFT_SET_ELEM_CATCHALL : isIntervalEnd === true ? NFT_SET_ELEM_INTERVAL_END : undefined,
+    timeout: timeoutMs,
+    expiration: expiresMs,
+    userdata: comment === undefined ? undefined : commentUserdata(comment),
   }
 }
 

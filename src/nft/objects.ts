@@ -1,6 +1,6 @@
 /** The objects of nf_tables as nft(8) names them: readonly data, without any behaviour. */
 import type { DataType } from './datatypes.ts'
-import type { Expr } from './expressions.ts'
+import type { Expr, Verdict } from './expressions.ts'
 import type { Selector } from './selectors.ts'
 
 export type Family = 'ip' | 'ip6' | 'inet'
@@ -73,7 +73,7 @@ export type SetElement = {
   /** Last key of a range, in a concatenated set with intervals. */
   readonly keyEnd?: Uint8Array
   readonly value?: Uint8Array
-  readonly verdict?: { readonly code: number; readonly chain?: string }
+  readonly verdict?: Verdict
   readonly comment?: string
   readonly timeoutMs?: number
   /** Remaining life time. */

@@ -30,11 +30,13 @@ const COMMENT = 0
 /** enum byteorder of nftables */
 const byteOrders = { none: 0, host: 1, network: 2 } as const satisfies Record<DataType['byteOrder'], number>
 
+const commentWriter = new ByteWriter(256)
+
 /** Userdata of a table, chain, rule or element: its comment, cut to 127 bytes as nft(8) accepts no longer one. */
 export function commentUserdata(comment: string): Uint8Array {
-  const writer = new ByteWriter(comment.length + 8)
-  writeComment(writer, COMMENT, comment)
-  return writer.copy()
+  commentWriter.truncate(0)
+  writeComment(commentWriter, COMMENT, comment)
+  return Uint8Array.from(commentWriter.view())
 }
 
 /** The comment in userdata of a table, chain, rule or element. */

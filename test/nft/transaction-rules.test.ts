@@ -132,7 +132,7 @@ describe('on a table', needs(root, tool('nft')), () => {
 })
 
 describe('on a flowtable', needs(root, tool('nft')), () => {
-  test('add, create and delete do what they say, where the kernel has flow tables', async (t) => {
+  test('add, create and delete do what they say, or the kernel says that it has no flow tables', async (t) => {
     const { connection, read } = freshKernel(t)
     await connection.commit([{ verb: 'add', object: 'table', table }])
     try {
@@ -140,7 +140,7 @@ describe('on a flowtable', needs(root, tool('nft')), () => {
     } catch (error) {
       // without CONFIG_NF_FLOW_TABLE
       assert.ok(error instanceof TransactionError && ['EOPNOTSUPP', 'ENOENT'].includes(error.errno), String(error))
-      return t.skip('this kernel has no flow tables')
+      return
     }
     assert.deepEqual((await read(table)).flowtables, [flowtable])
     await assert.rejects(

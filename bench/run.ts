@@ -118,7 +118,7 @@ Linux ${release()}, Node.js ${process.version}, ${nftVersion()}. Made by \`npm r
 ## Cold programming: objects in memory to the kernel's acknowledgement
 
 The baseline is the same Services as one chain and one anonymous map each, loaded by \`nft -f\` in the same run
-(up to ${baselineMaxServices} Services: its cost is quadratic). `mixed`: 60 % cluster IP, 20 % node port, 15 % load balancer with policy Local,
+(up to ${baselineMaxServices} Services: its cost is quadratic). \`mixed\`: 60 % cluster IP, 20 % node port, 15 % load balancer with policy Local,
 5 % session affinity. Steady memory is after a garbage collection; Node.js runs with --max-semi-space-size=8, as the program does.
 
 | Services x endpoints | total | plan | encode | kernel | elements | batch | chains | peak memory | steady memory | baseline | ratio | budget |

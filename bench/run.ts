@@ -52,6 +52,7 @@ const rows = coldCases.map(({ budgetMs, isMixed = false, ...size }): ColdRow => 
   }
   return {
     size,
+    isMixed,
     budgetMs,
     ours: medianResult(measured),
     baselineMs: baseline.length === 0 ? undefined : median(baseline),

@@ -38,6 +38,8 @@ Examples:
   flowproxy demo                                see it at work, in network namespaces of its own
   flowproxy render --manifests ./cluster        see the rules, change nothing
   flowproxy run --manifests ./cluster           program the kernel
+  flowproxy explain --manifests ./cluster --from pod --to 10.96.0.10:80
+                                                why a connection arrives or does not
   flowproxy run --help                          the flags of a command`,
 )
 
@@ -79,6 +81,27 @@ Examples:
   flowproxy render --manifests ./cluster | nft -c -f -     check it with nft`,
   )
   .action(async (options) => (await import('./render.ts')).render(options))
+
+dataplaneFlags(
+  program
+    .command('explain')
+    .description('Say in Service terms what becomes of a new connection, and by which rules. Needs no root.')
+    .requiredOption(...manifestsFlag)
+    .requiredOption('--from <sender>', 'pod, node, external, or an IP address')
+    .requiredOption('--to <destination>', 'what it dials: IP:PORT, with /udp or /sctp for another protocol than TCP')
+    .option(...nodeNameFlag),
+)
+  .option('--json', 'print the answer as JSON')
+  .addHelpText(
+    'after',
+    `
+The first line is the verdict. The exit code is 0 if the traffic would arrive, 1 if not, 2 on wrong input.
+
+Examples:
+  flowproxy explain --manifests ./cluster --from pod --to 10.96.0.10:80
+  flowproxy explain --manifests ./cluster --from external --to 10.96.0.53:53/udp --json`,
+  )
+  .action(async (options) => (await import('./explain.ts')).explain(options))
 
 program
   .command('demo')

@@ -31,7 +31,7 @@ export type DrawKind = 'numgen random' | 'numgen inc' | 'jhash' | 'symhash'
 export type SetChange = {
   readonly change: 'added' | 'refreshed' | 'removed'
   readonly table: TableRef
-  readonly set: string
+  readonly set: NftSet
   readonly element: SetElement
 }
 
@@ -103,7 +103,7 @@ function outcomeKey(outcome: Outcome): string {
     isMasqueraded,
     mark,
     ...outcome.steps.map(stepKey),
-    ...setChanges.map(({ change, set, element }) => [change, set, element.key, element.value].join()),
+    ...setChanges.map(({ change, set, element }) => [change, set.name, element.key, element.value].join()),
   ].join(' ')
 }
 

@@ -3,8 +3,11 @@
  * registered later runs first (nf_hook_entries_grow() in net/netfilter/core.c).
  *
  * NAT chains are not such functions. The first one of a family registers NAT itself at all hooks, with priorities of
- * its own (nf_nat_ipv4_ops in nf_nat_proto.c): that is when they run, one after the other by their priorities.
+ * its own (nf_nat_ipv4_ops in nf_nat_proto.c): that is when they run, one after the other by their priorities. It stays
+ * registered while there is any, so that beside a chain of just that priority the order depends on tables long gone.
+ * Without connection tracking they do not run at all; what turns it on is not a chain but an expression (nf_ct_netns_get()).
  */
+import type { Expr } from '../nft/expressions.ts'
 import type { InetFamily } from '../nft/inet.ts'
 import type { BaseChain, Chain, NftSet, Rule, SetElement, Table, TableContents } from '../nft/objects.ts'
 import { ruleText } from '../nft/render-rule.ts'
@@ -42,7 +45,18 @@ export type IndexedSet = { readonly set: NftSet; readonly index: SetIndex }
 /** Prepares tables: those given first were made first. */
 export function indexTables(contents: readonly TableContents[]): Ruleset {
   const placed = contents.flatMap(placedChains)
-  return { ip: hooksOf(placed, 'ip'), ip6: hooksOf(placed, 'ip6') }
+  const hooks = (family: InetFamily): Ruleset[InetFamily] =>
+    hooksOf(placed, family, tracksConnections(contents, family))
+  return { ip: hooks('ip'), ip6: hooks('ip6') }
+}
+
+const needsTracking: ReadonlySet<Expr['kind']> = new Set(['ct', 'nat', 'masq', 'flow_offload'])
+
+function tracksConnections(contents: readonly TableContents[], family: InetFamily): boolean {
+  const ofFamily = contents.filter(({ table }) => table.family === family || table.family === 'inet')
+  return ofFamily.some(({ rules }) =>
+    rules.some(({ expressions }) => expressions.some(({ kind }) => needsTracking.has(kind))),
+  )
 }
 
 function placedChains(contents: TableContents): PlacedChain[] {
@@ -58,7 +72,7 @@ const hookNames = ['prerouting', 'input', 'forward', 'output', 'postrouting'] as
 /** NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC, include/uapi/linux/netfilter_ipv4.h; the same for IPv6. */
 const natPriorities = { prerouting: -100, output: -100, input: 100, postrouting: 100 } as const
 
-function hooksOf(all: readonly PlacedChain[], family: InetFamily): Ruleset[InetFamily] {
+function hooksOf(all: readonly PlacedChain[], family: InetFamily, isTracking: boolean): Ruleset[InetFamily] {
   const chains = all.filter(({ table }) => [family, 'inet'].includes(table.table.family))
   const functions = (hook: HookName): HookFunction[] => {
     const atHook = chains.filter(({ base }) => base.hook === hook)
@@ -68,7 +82,7 @@ function hooksOf(all: readonly PlacedChain[], family: InetFamily): Ruleset[InetF
     const firstNat = chains.findIndex(({ base }) => base.type === 'nat')
     const isLater = (chain: PlacedChain): boolean => chains.indexOf(chain) > firstNat
     const nat: HookFunction[] =
-      hook === 'forward'
+      hook === 'forward' || !isTracking
         ? []
         : [{ kind: 'nat', priority: natPriorities[hook], chains: natChains.map(({ chain }) => chain) }]
     return byPriority([

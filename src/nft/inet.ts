@@ -1,5 +1,7 @@
 /** Internet addresses as bytes and as the text that nft(8) prints (RFC 5952 for IPv6). */
 
+import { inetNtop } from '../netlink/inet.ts'
+
 export type InetFamily = 'ip' | 'ip6'
 
 export function familyBytes(family: InetFamily): 4 | 16 {
@@ -8,28 +10,9 @@ export function familyBytes(family: InetFamily): 4 | 16 {
 
 /** The text of a 4- or 16-byte address; one that embeds an IPv4 address ends with it, as inet_ntop(3) of glibc prints it. */
 export function inetText(address: Uint8Array): string {
-  if (address.length === 4) return address.join('.')
-  const groups = Array.from({ length: 8 }, (_, i) => ((address[i * 2] ?? 0) << 8) | (address[i * 2 + 1] ?? 0))
-  const zeros = longestZeroRun(groups)
-  const isMapped = zeros.length === 5 && groups[5] === 0xffff
-  if (zeros.start === 0 && (zeros.length === 6 || isMapped)) {
-    return `${isMapped ? '::ffff:' : '::'}${address.subarray(12).join('.')}`
-  }
-  const hex = groups.map((group) => group.toString(16))
-  if (zeros.length < 2) return hex.join(':')
-  return `${hex.slice(0, zeros.start).join(':')}::${hex.slice(zeros.start + zeros.length).join(':')}`
-}
-
-/** The first of the longest runs of zero groups. */
-function longestZeroRun(groups: readonly number[]): { start: number; length: number } {
-  let best = { start: 0, length: 0 }
-  for (let start = 0; start < groups.length; start++) {
-    let length = 0
-    while (groups[start + length] === 0) length++
-    if (length > best.length) best = { start, length }
-    start += length
-  }
-  return best
+  const isCompatible = address.length === 16 && address.findIndex((byte) => byte !== 0) >= 12
+  const hasHighPart = address[12] !== 0 || address[13] !== 0
+  return isCompatible && hasHighPart ? `::${address.subarray(12).join('.')}` : inetNtop(address)
 }
 
 /** `10.0.0.0/8`, or the address alone when the prefix is as long as the address. */

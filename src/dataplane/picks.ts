@@ -7,9 +7,11 @@
  *   map nodeport-endpoints-tcp { typeof tcp dport . numgen random mod 1 : ip daddr . tcp dport }
  *   chain pick-tcp-2 {
  *     dnat ip to ip daddr . tcp dport . numgen random mod 2 map @endpoints-tcp
+ *     dnat ip to ip daddr . tcp dport . numgen random mod 1 map @endpoints-tcp
  *   }
  *   chain pick-nodeport-masq-tcp-2 {
  *     meta mark set meta mark | 0x00004000 dnat ip to tcp dport . numgen random mod 2 map @nodeport-endpoints-tcp
+ *     dnat ip to tcp dport . numgen random mod 1 map @nodeport-endpoints-tcp
  *   }
  *
  * `local-endpoints-*` hold what a frontend with policy Local offers to clients outside.
@@ -76,15 +78,19 @@ export function endpointsMapName({
 /** The chain that picks one of `slotCount` endpoints; how many chains there are depends on the picks that occur. */
 export function pickChain(options: DataplaneOptions, pick: Pick): SharedChain {
   const inet = inetFamily(options.family)
-  const { protocol, isMasqueraded, slotCount } = pick
-  const name = pickChainName(pick)
-  const before: readonly Expr[] = [...(isMasqueraded ? setMark(options.masqueradeMark) : []), ...protocolIs(protocol)]
-  const key = [...dialled(options, pick.kind, protocol), numgenRandom(slotCount)]
+  const { kind, protocol, isMasqueraded, slotCount } = pick
+  const mark = isMasqueraded ? setMark(options.masqueradeMark) : []
+  const draw = (modulus: number): readonly Expr[] => {
+    const key = [...dialled(options, kind, protocol), numgenRandom(modulus)]
+    return [...protocolIs(protocol), ...dnatToMap(inet, key, endpointsMapName(pick))]
+  }
   return {
-    name,
+    name: pickChainName(pick),
     rules: [
-      ...(pick.hasAffinity ? [[...before, ...stuckClients(options, protocol)]] : []),
-      [...before, ...dnatToMap(inet, key, endpointsMapName(pick))],
+      ...(pick.hasAffinity ? [[...mark, ...protocolIs(protocol), ...stuckClients(options, protocol)]] : []),
+      [...mark, ...draw(slotCount)],
+      // A packet that came here just before a commit took slots away may have drawn one of them; slot 0 is there still.
+      ...(slotCount > 1 ? [draw(1)] : []),
     ],
   }
 }

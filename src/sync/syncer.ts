@@ -81,8 +81,9 @@ export class Syncer {
   }
 
   /**
-   * Takes the model's changes and brings them into the kernel in one transaction. The first time, and after a failure,
-   * the whole table is replaced. Throws TransactionError: the kernel then goes on with what it had.
+   * Takes the model's changes and brings them into the kernel: all that packets notice in one transaction. The first
+   * time, and after a failure, it replaces the whole table. Throws TransactionError: the kernel then goes on with what
+   * it had.
    */
   async sync(): Promise<SyncReport> {
     const { model, clock } = this.#options
@@ -105,15 +106,8 @@ export class Syncer {
     const conflicts = ledger.update(services, clusterOf(model, this.#node), start, change)
     ledger.updateServiceCidrs(model.serviceCidrs, change)
     ledger.updateNodePortIps(this.#nodePortIps, change)
-    const { table, sets } = this.#layout
     const planMs = clock.now() - start
-    const kept = isFull ? await readPins(this.#options.readElements) : undefined
-    const operations = [
-      ...(isFull ? this.#emptyTable() : []),
-      ...change.operations(table, sets),
-      ...(kept === undefined ? [] : restorePins(kept, ledger, this.#options.dataplane, table, sets)),
-    ]
-    const commit = await this.#options.commit(operations)
+    const commit = isFull ? await this.#replaceTable(ledger, change) : await this.#changeTable(change)
     await this.#releaseClients(ledger, change)
     this.#ledger = ledger
     const warnings = [...this.#warnings, ...conflicts]
@@ -133,17 +127,43 @@ export class Syncer {
     }
   }
 
+  /** Replaces a table of an earlier run or of another program: in one transaction, so that no packet sees a gap. */
+  async #replaceTable(ledger: Ledger, change: TableChange): Promise<CommitReport> {
+    const { table, sets } = this.#layout
+    const pins = await readPins(this.#options.readElements)
+    return this.#options.commit([
+      ...removeTable(table),
+      ...createTable(this.#layout),
+      ...change.chainOperations(table),
+      ...change.elementOperations(table, sets),
+      ...restorePins(pins, ledger, this.#options.dataplane, table, sets),
+    ])
+  }
+
+  /**
+   * Chains in a transaction of their own before the elements that lead to them: the kernel fixes for each packet at its
+   * first rule which generation's rules it meets, but not which elements it finds. In one transaction a packet on its way
+   * would find the new element and no rule in the new chain yet, and be refused.
+   */
+  async #changeTable(change: TableChange): Promise<CommitReport> {
+    const { table, sets } = this.#layout
+    const [chains, elements] = [change.chainOperations(table), change.elementOperations(table, sets)]
+    if (chains.length === 0) return this.#options.commit(elements)
+    const [before, after] = [await this.#options.commit(chains), await this.#options.commit(elements)]
+    return {
+      operations: before.operations + after.operations,
+      bytes: before.bytes + after.bytes,
+      encodeMs: before.encodeMs + after.encodeMs,
+      kernelMs: before.kernelMs + after.kernelMs,
+    }
+  }
+
   /** After the commit, so that nobody is recorded anew for an endpoint that is gone. */
   async #releaseClients(ledger: Ledger, { unstuck }: TableChange): Promise<void> {
     if (unstuck.size === 0) return
     const { table, sets } = this.#layout
     const pins = await readPins(this.#options.readElements, unstuck)
     await this.#options.commit(releasePins(pins, ledger, this.#options.dataplane, table, sets))
-  }
-
-  /** Replaces a table of an earlier run or of another program: in the same transaction, so that no packet sees a gap. */
-  #emptyTable(): Operation[] {
-    return [...removeTable(this.#layout.table), ...createTable(this.#layout)]
   }
 
   /**

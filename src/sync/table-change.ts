@@ -31,19 +31,22 @@ export class TableChange {
     append(this.#added, set, element)
   }
 
-  /** Chains first, since elements refer to them; then removals, so that an element with a new value takes its own place. */
-  operations(table: TableRef, sets: readonly NftSet[]): Operation[] {
+  /** The chains that are new, with their rules. */
+  chainOperations(table: TableRef): Operation[] {
+    return [
+      ...this.chains.map((chain): Operation => ({ verb: 'add', object: 'chain', table, chain })),
+      ...this.rules.map((rule): Operation => ({ verb: 'add', object: 'rule', table, rule })),
+    ]
+  }
+
+  /** Removals first, so that an element with a new value takes its own place. They may refer to the new chains. */
+  elementOperations(table: TableRef, sets: readonly NftSet[]): Operation[] {
     const onElements = (verb: 'add' | 'delete', bySet: ReadonlyMap<number, ByteWriter>): Operation[] =>
       sets.flatMap((set, number): Operation[] => {
         const writer = bySet.get(number)
         return writer === undefined ? [] : [{ verb, object: 'element', table, set, elements: writer.view() }]
       })
-    return [
-      ...this.chains.map((chain): Operation => ({ verb: 'add', object: 'chain', table, chain })),
-      ...this.rules.map((rule): Operation => ({ verb: 'add', object: 'rule', table, rule })),
-      ...onElements('delete', this.#removed),
-      ...onElements('add', this.#added),
-    ]
+    return [...onElements('delete', this.#removed), ...onElements('add', this.#added)]
   }
 
   /** The chains that are new, in the order of their names: `pick-tcp-2` before `pick-tcp-10`. */

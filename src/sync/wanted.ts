@@ -25,7 +25,7 @@ export function wantedTable(
   ledger.updateServiceCidrs(model.serviceCidrs, change)
   ledger.updateNodePortIps(nodePortIps, change)
   const elements = new Map<string, readonly SetElement[]>()
-  for (const operation of change.operations(layout.table, layout.sets)) {
+  for (const operation of change.elementOperations(layout.table, layout.sets)) {
     if (operation.object === 'element') elements.set(operation.set.name, decodeElements(operation.elements))
   }
   return {

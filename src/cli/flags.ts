@@ -1,6 +1,8 @@
 import { hostname } from 'node:os'
 import type { Command } from 'commander'
 import type { DataplaneFlags } from '../config/dataplane-flags.ts'
+import { ConfigError } from '../config/errors.ts'
+import { type IpAddress, parseIp } from '../model/ip.ts'
 
 /** The flags of every command that makes rules out of manifests. */
 export type ManifestFlags = DataplaneFlags & {
@@ -41,4 +43,12 @@ export function durationFlag(name: string, description: string, preset: string):
 /** The node name given, or the host name in lower case, as the kubelet registers it. */
 export function nodeNameOf(flags: Pick<ManifestFlags, 'nodeName'>): string {
   return (flags.nodeName ?? hostname()).trim().toLowerCase()
+}
+
+/** The address that stands for the Node's own, if one is given. Throws ConfigError. */
+export function bindAddressOf({ bindAddress }: Pick<ManifestFlags, 'bindAddress'>): IpAddress | undefined {
+  if (bindAddress === undefined) return undefined
+  const ip = parseIp(bindAddress)
+  if (ip === undefined) throw new ConfigError('--bind-address', `"${bindAddress}" is not an IP address`)
+  return ip
 }

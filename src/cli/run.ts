@@ -7,7 +7,7 @@ import { dataplaneConfig } from '../config/dataplane-flags.ts'
 import { parseDuration } from '../config/duration.ts'
 import { ConfigError } from '../config/errors.ts'
 import { UsageError } from './failure.ts'
-import { type ManifestFlags, nodeNameOf } from './flags.ts'
+import { bindAddressOf, type ManifestFlags, nodeNameOf } from './flags.ts'
 import { requireNfTables } from './nf-tables.ts'
 
 export type RunFlags = ManifestFlags & {
@@ -19,11 +19,12 @@ export type RunFlags = ManifestFlags & {
 /** Runs until SIGINT or SIGTERM. */
 export async function run(flags: RunFlags): Promise<void> {
   const level = logLevel(flags.logLevel)
+  const bindAddress = bindAddressOf(flags)
   const options = {
     manifests: flags.manifests,
     nodeName: nodeNameOf(flags),
     dataplane: dataplaneConfig(flags),
-    ...(flags.bindAddress === undefined ? {} : { bindAddress: flags.bindAddress }),
+    ...(bindAddress === undefined ? {} : { bindAddress }),
     minSyncPeriodMs: minSyncPeriodMs(flags.minSyncPeriod),
     retryPeriodMs: retryPeriodMs(flags.syncPeriod),
   }

@@ -12,7 +12,7 @@ import type { NodeTopology } from '../model/topology.ts'
 import type { TableContents } from '../nft/objects.ts'
 import { wantedTable } from '../sync/wanted.ts'
 import { UsageError } from './failure.ts'
-import { type ManifestFlags, nodeNameOf } from './flags.ts'
+import { bindAddressOf, type ManifestFlags, nodeNameOf } from './flags.ts'
 
 /** What a node would be programmed with. */
 export type WantedCluster = {
@@ -36,7 +36,7 @@ export async function wantedCluster(flags: ManifestFlags, families: readonly Fam
   const models = new ClusterModels({ families, nodeName: nodeNameOf(flags), processStartMs: 0 })
   const objects = await readObjects(flags.manifests)
   models.apply(objects.map((object) => ({ type: 'set', object })))
-  const facts = models.facts(flags.bindAddress)
+  const facts = models.facts(bindAddressOf(flags))
   const tables = models.models.map((model): WantedFamily => {
     const options = dataplaneOptions(model.family, dataplane, facts)
     const nodePortIps = selectNodePortIps(nodePortRanges(model.family, dataplane, facts), Object.values(facts.ips))

@@ -38,6 +38,7 @@ export class ManifestAgent {
   #pipelines: readonly Pipeline[] = []
   #running: Promise<unknown> = Promise.resolve()
   #isSynced = false
+  #hasUnreadable = false
 
   constructor(options: ManifestAgentOptions) {
     this.#options = options
@@ -49,18 +50,22 @@ export class ManifestAgent {
       onSynced: () => {
         this.#isSynced = true
       },
-      onProblem: (problem) => log[problem.severity === 'error' ? 'error' : 'warn'](formatProblem(problem)),
+      onProblem: (problem) => {
+        if (problem.severity === 'error') this.#hasUnreadable = true
+        log[problem.severity === 'error' ? 'error' : 'warn'](formatProblem(problem))
+      },
       signal: this.#stop.signal,
     })
   }
 
   /**
    * Reads the manifests, begins to program the kernel, and from then on follows changes by itself.
-   * Resolves false, and will program nothing, when the path could not be read. Throws NetlinkError without nf_tables.
+   * Resolves false, and will program nothing, when the path, or a file there, could not be read. Throws NetlinkError without nf_tables.
    */
   async start(): Promise<boolean> {
     await this.#source.start()
-    if (!this.#isSynced) return false
+    // What a file says that cannot be read may be in force from an earlier run: without it the table would lose that.
+    if (!this.#isSynced || this.#hasUnreadable) return false
     const { inNamespace = (open) => open(), bindAddress } = this.#options
     this.#pipelines = this.#models.models.map(
       (model) =>

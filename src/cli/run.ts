@@ -35,7 +35,7 @@ export async function run(flags: RunFlags): Promise<void> {
   const isStarted = await agent.start()
   if (!isStarted) {
     await agent.close()
-    throw new UsageError(`${flags.manifests} could not be read; nothing was programmed`)
+    throw new UsageError(`${flags.manifests} could not be read as a whole; nothing was programmed`)
   }
   await stopped
   await agent.close()

@@ -113,17 +113,17 @@ describe('flowproxy run', needs(root, tool('nft')), () => {
     const programmed = ruleset(namespace)
     const { status, stdout, stderr } = await flowproxy(['run', '--manifests', '/nonexistent'], { namespace })
     assert.deepEqual({ status, stdout }, { status: 2, stdout: '' })
-    assert.match(stderr, /^flowproxy: \/nonexistent could not be read; nothing was programmed$/m)
+    assert.match(stderr, /^flowproxy: \/nonexistent could not be read as a whole; nothing was programmed$/m)
     assert.equal(ruleset(namespace), programmed)
   })
 
-  test('with nothing but text that does not parse it exits with 2 and leaves the tables alone', async (context) => {
+  test('with a file that does not parse it exits with 2 and leaves the tables alone', async (context) => {
     await (await runExamples()).kill('SIGTERM')
     const programmed = ruleset(namespace)
-    const { path } = await ManifestDirectory.create(context, { 'all.yaml': 'kind: [' })
+    const { path } = await ManifestDirectory.create(context, { 'good.yaml': [], 'half.yaml': 'kind: [' })
     const { status, stderr } = await flowproxy(['run', '--manifests', path], { namespace })
     assert.equal(status, 2)
-    assert.match(stderr, /all\.yaml:1:8: /)
+    assert.match(stderr, /half\.yaml:1:8: /)
     assert.equal(ruleset(namespace), programmed)
   })
 

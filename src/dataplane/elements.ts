@@ -10,7 +10,7 @@ import { hairpinElement } from './hairpin.ts'
 import { chainNames, setNames } from './names.ts'
 import { noEndpointElement } from './no-endpoints.ts'
 import type { DataplaneOptions } from './options.ts'
-import { endpointsMapName, type EndpointList, type Pick, pickChainName, slotElements } from './picks.ts'
+import { endpointsMapName, type EndpointList, type Pick, slotElements } from './picks.ts'
 
 /** An element and the name of its set. */
 export type Placed = { readonly set: string; readonly element: SetElement }
@@ -25,8 +25,8 @@ export type Route = {
   readonly pick: Omit<Pick, 'slotCount'>
 }
 
-/** A route whose endpoints have their places. */
-export type PlacedRoute = { readonly route: Route; readonly slots: readonly Endpoint[] }
+/** A route whose endpoints have their places, and the chain that picks among them. */
+export type PlacedRoute = { readonly route: Route; readonly slots: readonly Endpoint[]; readonly chain: string }
 
 /** What one service port has whoever owns its frontends: its cluster IP and its hairpin connections. */
 export function portElements({ servicePort, localEndpoints }: ServiceFrontends): Placed[] {
@@ -74,7 +74,7 @@ export function frontendElements(
 ): Placed[] {
   return [
     ...answerElements(frontend),
-    ...routes.flatMap(({ route, slots }) => routeElements(frontend, route, slots)),
+    ...routes.flatMap((route) => routeElements(frontend, route)),
     ...(frontend.affinityTimeoutSeconds > 0 && routes.length > 0 ? [affinityElement(frontend)] : []),
     ...firewallElements(frontend, servicePort.loadBalancerIps, options.nodeIp),
   ]
@@ -101,13 +101,11 @@ function answerElements(frontend: Frontend): Placed[] {
   }
 }
 
-function routeElements(frontend: Frontend, { map, pick }: Route, slots: readonly Endpoint[]): Placed[] {
-  const chain = pickChainName({ ...pick, slotCount: slots.length })
+function routeElements(frontend: Frontend, { route: { map, pick }, slots, chain }: PlacedRoute): Placed[] {
   const set = endpointsMapName(pick)
-  return [
-    { set: map, element: { key: frontendKey(frontend), verdict: goto(chain), comment: frontend.owner } },
-    ...slotElements(frontend, slots).map((element) => ({ set, element })),
-  ]
+  const placed: Placed[] = slotElements(frontend, slots).map((element) => ({ set, element }))
+  placed.push({ set: map, element: { key: frontendKey(frontend), verdict: goto(chain), comment: frontend.owner } })
+  return placed
 }
 
 function dispatchMap({ kind }: Frontend): string {

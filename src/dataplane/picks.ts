@@ -25,7 +25,7 @@ import { daddr, dport, numgenRandom, type Selector } from '../nft/selectors.ts'
 import { dnatToMap, protocolIs, setMark } from '../nft/statements.ts'
 import { stuckClients } from './affinity.ts'
 import type { FrontendAddress } from './frontend.ts'
-import { concatenate, portBytes, slotBytes } from './keys.ts'
+import { endpointValue, slotKey } from './keys.ts'
 import type { Fragment } from './layout.ts'
 import { inetFamily, protocols } from './names.ts'
 import type { DataplaneOptions } from './options.ts'
@@ -56,14 +56,11 @@ export function picks(options: DataplaneOptions): Fragment {
 
 /** `pick-tcp-2`, `pick-nodeport-local-affinity-udp-3`: everything that matters is in the name. */
 export function pickChainName({ kind, list, isMasqueraded, hasAffinity, protocol, slotCount }: Pick): string {
-  const words = [
-    'pick',
-    ...(kind === 'node-port' ? ['nodeport'] : []),
-    ...(list === 'local' ? ['local'] : []),
-    ...(isMasqueraded ? ['masq'] : []),
-    ...(hasAffinity ? ['affinity'] : []),
-  ]
-  return `${words.join('-')}-${protocol}-${slotCount}`
+  const nodePort = kind === 'node-port' ? '-nodeport' : ''
+  const local = list === 'local' ? '-local' : ''
+  const masq = isMasqueraded ? '-masq' : ''
+  const affinity = hasAffinity ? '-affinity' : ''
+  return `pick${nodePort}${local}${masq}${affinity}-${protocol}-${slotCount}`
 }
 
 /** The map of numbered endpoints that a pick looks into. */
@@ -97,10 +94,10 @@ export function pickChain(options: DataplaneOptions, pick: Pick): SharedChain {
 
 /** One element for each slot of a frontend. */
 export function slotElements(address: FrontendAddress, slots: readonly Endpoint[]): SetElement[] {
-  const parts = [...(address.kind === 'ip' ? [ipBytes(address.ip)] : []), portBytes(address.port)]
+  const ip = address.kind === 'ip' ? ipBytes(address.ip) : undefined
   return slots.map((endpoint, slot) => ({
-    key: concatenate(...parts, slotBytes(slot)),
-    value: concatenate(ipBytes(endpoint.ip), portBytes(endpoint.port)),
+    key: slotKey(ip, address.port, slot),
+    value: endpointValue(ipBytes(endpoint.ip), endpoint.port),
   }))
 }
 

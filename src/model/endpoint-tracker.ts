@@ -134,8 +134,10 @@ export class EndpointTracker {
     const changed = [...pending.values()].filter((slice) => slice !== undefined)
     const slices = kept.concat(changed)
     const found = serviceEndpoints(slices, this.#options.family, this.#options.nodeName)
-    const changedObjects = new Set(changed.map((slice) => describeObject('EndpointSlice', slice.metadata)))
-    warnings.push(...found.warnings.filter((warning) => changedObjects.has(warning.object)))
+    if (found.warnings.length > 0) {
+      const changedObjects = new Set(changed.map((slice) => describeObject('EndpointSlice', slice.metadata)))
+      warnings.push(...found.warnings.filter((warning) => changedObjects.has(warning.object)))
+    }
     store(this.#slices, service, slices, slices.length)
     store(this.#endpoints, service, found.byPort, found.byPort.size)
   }
@@ -159,7 +161,8 @@ export class EndpointTracker {
 }
 
 function hasUdpPort(endpoints: EndpointsByPort): boolean {
-  return [...endpoints.keys()].some((key) => key.startsWith('udp:'))
+  for (const key of endpoints.keys()) if (key.startsWith('udp:')) return true
+  return false
 }
 
 /** Keeps no entry for a Service without anything. */

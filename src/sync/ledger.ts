@@ -5,7 +5,7 @@ import { type Frontend, frontendAddresses, frontendText, type ServiceFrontends }
 import { setNames } from '../dataplane/names.ts'
 import { nodePortIpElements } from '../dataplane/node-ports.ts'
 import type { DataplaneOptions } from '../dataplane/options.ts'
-import { pickChain, pickChainName } from '../dataplane/picks.ts'
+import { pickChain } from '../dataplane/picks.ts'
 import type { ObjectKey, Warning } from '../kube/types.ts'
 import type { Cidr } from '../model/cidr.ts'
 import { endpointKey } from '../model/endpoint.ts'
@@ -29,7 +29,9 @@ import type { TableChange } from './table-change.ts'
 type Entry = {
   /** RFC 3339; empty when unknown. */
   readonly createdAt: string
-  /** The frontends it claims, in the order of its ports. */
+  /** The frontends it claims, in the order of its ports: strings that are made and hashed once. */
+  readonly frontends: readonly string[]
+  /** What it uses of each. */
   readonly placements: readonly Placement[]
   readonly elements: PackedElements
 }
@@ -40,7 +42,7 @@ export type Cluster = {
   readonly frontends: (service: ObjectKey) => readonly ServiceFrontends[]
 }
 
-const nothing: Entry = { createdAt: '', placements: [], elements: '' }
+const nothing: Entry = { createdAt: '', frontends: [], placements: [], elements: '' }
 
 /**
  * What the table of one family holds, by Service. It answers the question of every sync: these Services may have
@@ -127,10 +129,10 @@ export class Ledger {
     const before = this.#entries.get(service) ?? nothing
     const createdAt = ports[0]?.creationTimestamp ?? ''
     const frontends = ports.flatMap((port) => frontendAddresses(port).map(frontendText))
-    if (before.createdAt === createdAt && isSameClaims(before.placements, frontends)) return
-    for (const { frontend } of before.placements) if (this.#claims.release(frontend, service)) contested.add(frontend)
+    if (before.createdAt === createdAt && isSameClaims(before.frontends, frontends)) return
+    for (const frontend of before.frontends) if (this.#claims.release(frontend, service)) contested.add(frontend)
     // The age decides among claimants, so it must be known before the claim.
-    this.#entries.set(service, { ...before, createdAt })
+    this.#entries.set(service, { ...before, createdAt, frontends })
     for (const frontend of frontends) if (this.#claims.add(frontend, service)) contested.add(frontend)
   }
 
@@ -142,7 +144,7 @@ export class Ledger {
     for (const port of ports) {
       elements.push(...portElements(port))
       for (const frontend of port.frontends) {
-        const text = frontendText(frontend)
+        const text = before.frontends[placements.length] ?? frontendText(frontend)
         const isTwice = placements.some((placement) => placement.frontend === text)
         // A Service that names a frontend twice has it once: two elements of one key would fail the transaction.
         const isOwner = this.#claims.owner(text) === service && !isTwice
@@ -162,16 +164,14 @@ export class Ledger {
       (set, element) => this.#add(set, element, change),
     )
     if (ports.length === 0) this.#entries.delete(service)
-    else this.#entries.set(service, { createdAt: before.createdAt, placements, elements: packed })
+    else this.#entries.set(service, { ...before, placements, elements: packed })
   }
 
   /** Counts the frontend as a user of its chains. */
   #useChains(frontend: Frontend, text: string, routes: readonly PlacedRoute[], change: TableChange): Placement {
     const { protocol, affinityTimeoutSeconds } = frontend
-    const used = routes.map(({ route, slots }) => {
-      const pick = { ...route.pick, slotCount: slots.length }
-      const chain = pickChainName(pick)
-      this.#sharedChains.use(chain, () => pickChain(this.#options, pick), change)
+    const used = routes.map(({ route: { pick }, slots, chain }) => {
+      this.#sharedChains.use(chain, () => pickChain(this.#options, { ...pick, slotCount: slots.length }), change)
       return { list: pick.list, chain, slots }
     })
     if (affinityTimeoutSeconds === 0 || used.length === 0) return { frontend: text, protocol, routes: used }
@@ -231,10 +231,8 @@ export class Ledger {
   }
 }
 
-function isSameClaims(placements: readonly Placement[], frontends: readonly string[]): boolean {
-  return (
-    placements.length === frontends.length && placements.every(({ frontend }, index) => frontend === frontends[index])
-  )
+function isSameClaims(before: readonly string[], after: readonly string[]): boolean {
+  return before.length === after.length && before.every((frontend, index) => frontend === after[index])
 }
 
 function setNumbers(sets: readonly NftSet[]): SetNumbers {

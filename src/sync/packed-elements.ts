@@ -26,6 +26,7 @@ const writer = new ByteWriter(1 << 16)
 /** Packs elements. In a shared set the same key is packed once. */
 export function packElements(elements: readonly Placed[], sets: SetNumbers): PackedElements {
   writer.truncate(0)
+  let firstShared: string | undefined
   let shared: Set<string> | undefined
   for (const { set, element } of elements) {
     const number = sets.of(set)
@@ -34,9 +35,13 @@ export function packElements(elements: readonly Placed[], sets: SetNumbers): Pac
     writeElement(writer, element)
     if (!sets.isShared(number)) continue
     const key = elementKey(number, writer.latin1(start + setNumberBytes))
-    shared ??= new Set()
-    if (shared.has(key)) writer.truncate(start)
-    else shared.add(key)
+    // Most Services have one such element and need no set to tell.
+    if (firstShared === undefined) firstShared = key
+    else {
+      shared ??= new Set([firstShared])
+      if (shared.has(key)) writer.truncate(start)
+      else shared.add(key)
+    }
   }
   return writer.latin1()
 }

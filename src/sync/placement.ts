@@ -1,6 +1,6 @@
 import { frontendRoutes, type PlacedRoute } from '../dataplane/elements.ts'
 import type { Frontend } from '../dataplane/frontend.ts'
-import type { EndpointList } from '../dataplane/picks.ts'
+import { type EndpointList, pickChainName } from '../dataplane/picks.ts'
 import { assignSlots, keptEndpoints } from '../dataplane/slots.ts'
 import type { Endpoint } from '../model/endpoint.ts'
 import type { Protocol } from '../model/service-port.ts'
@@ -22,12 +22,17 @@ type UsedRoute = { readonly list: EndpointList; readonly chain: string; readonly
 export function placeRoutes(frontend: Frontend, previous: Placement | undefined): readonly PlacedRoute[] {
   return frontendRoutes(frontend).map((route) => {
     const before = previous?.routes.find(({ list }) => list === route.pick.list)?.slots ?? []
-    return { route, slots: assignSlots(before, route.endpoints) }
+    const slots = assignSlots(before, route.endpoints)
+    return { route, slots, chain: pickChainName({ ...route.pick, slotCount: slots.length }) }
   })
 }
 
 /** Counts what a Service's frontends lost, kept and gained, and notes the protocols whose clients may have to be let go. */
 export function compareEndpoints(before: readonly Placement[], after: readonly Placement[], change: TableChange): void {
+  if (before.length === 0) {
+    change.endpointsAdded += endpointCount(after)
+    return
+  }
   const routesOf = new Map(after.map((placement) => [placement.frontend, placement]))
   let kept = 0
   for (const placement of before) {

@@ -22,6 +22,8 @@ export type AddressPlan = {
   readonly secondNodeRange: string
   readonly loopback: string
   readonly externalIps: readonly string[]
+  /** Holds the external IPs, that of the node too. */
+  readonly externalRange: string
   readonly loadBalancerIps: readonly string[]
   /** A pod of the node that no Service selects, and another one. */
   readonly pod: string
@@ -58,6 +60,7 @@ export const ipv4 = {
   secondNodeRange: '192.168.1.0/24',
   loopback: '127.0.0.1',
   externalIps: ['192.168.99.22', '192.168.99.33'],
+  externalRange: '192.168.99.0/24',
   loadBalancerIps: ['1.2.3.4', '5.6.7.8', '9.10.11.12'],
   pod: '10.0.0.2',
   otherPod: '10.0.0.3',
@@ -94,6 +97,7 @@ export const ipv6 = {
   secondNodeRange: '2001:db8:1::/64',
   loopback: '::1',
   externalIps: ['2001:db8:99::22', '2001:db8:99::33'],
+  externalRange: '2001:db8:99::/64',
   loadBalancerIps: ['2001:db8:1:2:3::4', '2001:db8:5:6:7::8', '2001:db8:9:10:11::12'],
   pod: 'fd00:10::2',
   otherPod: 'fd00:10::3',

@@ -67,7 +67,7 @@ writeFileSync('bench/results.md', text)
 
 function measure(mode: 'cold' | 'mixed' | 'incremental', { services, endpoints }: ClusterSize): unknown {
   const script = fileURLToPath(new URL('measure.js', import.meta.url))
-  const args = ['--max-semi-space-size=8', '--expose-gc', script, mode, String(services), String(endpoints)]
+  const args = ['--max-semi-space-size=4', '--expose-gc', script, mode, String(services), String(endpoints)]
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 1 << 24 })
   if (status !== 0) throw new Error(`${mode} ${services} x ${endpoints} failed:\n${stderr}`)
   return JSON.parse(stdout)
@@ -120,7 +120,7 @@ Linux ${release()}, Node.js ${process.version}, ${nftVersion()}. Made by \`npm r
 
 The baseline is the same Services as one chain and one anonymous map each, loaded by \`nft -f\` in the same run
 (up to ${baselineMaxServices} Services: its cost is quadratic). \`mixed\`: 60 % cluster IP, 20 % node port, 15 % load balancer with policy Local,
-5 % session affinity. Steady memory is after a garbage collection; Node.js runs with --max-semi-space-size=8, as the program does.
+5 % session affinity. Steady memory is after a garbage collection; Node.js runs with --max-semi-space-size=4, as the program does.
 
 | Services x endpoints | total | plan | encode | kernel | elements | batch | chains | peak memory | steady memory | baseline | ratio | budget |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|

@@ -1,12 +1,12 @@
-#!/usr/bin/env -S node --max-semi-space-size=8
+#!/usr/bin/env -S node --max-semi-space-size=4
 import { Command, CommanderError } from 'commander'
 import { exitCodeOf, failureLine, usageExitCode } from './failure.ts'
 import { dataplaneFlags, durationFlag } from './flags.ts'
 import { version } from './version.ts'
 
 /*
- * A small young generation (above, in MB) keeps resident memory down: at 45,000 Services 245 MB where the default
- * takes 360, and the first sync is hardly slower (`npm run bench`).
+ * A small young generation (above, in MB) keeps resident memory down: at 45,000 Services 250 MB where the default takes
+ * 360, and the first sync is not slower (`npm run bench`).
  *
  * The commands' own modules are loaded when they are called: `--help` and `render` need no system calls, and a start
  * should not pay for what it does not use.

@@ -29,14 +29,11 @@ export type Route = {
 export type PlacedRoute = { readonly route: Route; readonly slots: readonly Endpoint[]; readonly chain: string }
 
 /** What one service port has whoever owns its frontends: its cluster IP and its hairpin connections. */
-export function portElements({ servicePort, localEndpoints }: ServiceFrontends): Placed[] {
-  return [
-    { set: setNames.clusterIps, element: clusterIpElement(servicePort) },
-    ...localEndpoints.map((endpoint) => ({
-      set: setNames.hairpinConnections,
-      element: hairpinElement(endpoint, servicePort.protocol),
-    })),
-  ]
+export function addPortElements({ servicePort, localEndpoints }: ServiceFrontends, to: Placed[]): void {
+  to.push({ set: setNames.clusterIps, element: clusterIpElement(servicePort) })
+  for (const endpoint of localEndpoints) {
+    to.push({ set: setNames.hairpinConnections, element: hairpinElement(endpoint, servicePort.protocol) })
+  }
 }
 
 /** The ways from a frontend to endpoints: none where it is rejected or dropped. */
@@ -66,18 +63,19 @@ export function frontendRoutes(frontend: Frontend): readonly Route[] {
 }
 
 /** What one frontend has; `routes` are its routes, placed. */
-export function frontendElements(
+export function addFrontendElements(
   frontend: Frontend,
   routes: readonly PlacedRoute[],
   { servicePort }: ServiceFrontends,
   options: DataplaneOptions,
-): Placed[] {
-  return [
-    ...answerElements(frontend),
-    ...routes.flatMap((route) => routeElements(frontend, route)),
-    ...(frontend.affinityTimeoutSeconds > 0 && routes.length > 0 ? [affinityElement(frontend)] : []),
-    ...firewallElements(frontend, servicePort.loadBalancerIps, options.nodeIp),
-  ]
+  to: Placed[],
+): void {
+  to.push(...answerElements(frontend))
+  for (const route of routes) addRouteElements(frontend, route, to)
+  if (frontend.affinityTimeoutSeconds > 0 && routes.length > 0) to.push(affinityElement(frontend))
+  if (frontend.sourceRanges.length > 0) {
+    to.push(...firewallElements(frontend, servicePort.loadBalancerIps, options.nodeIp))
+  }
 }
 
 /** Where a new connection is sent first when no pick chain follows at once. */
@@ -101,11 +99,10 @@ function answerElements(frontend: Frontend): Placed[] {
   }
 }
 
-function routeElements(frontend: Frontend, { route: { map, pick }, slots, chain }: PlacedRoute): Placed[] {
+function addRouteElements(frontend: Frontend, { route: { map, pick }, slots, chain }: PlacedRoute, to: Placed[]): void {
+  to.push({ set: map, element: { key: frontendKey(frontend), verdict: goto(chain), comment: frontend.owner } })
   const set = endpointsMapName(pick)
-  const placed: Placed[] = slotElements(frontend, slots).map((element) => ({ set, element }))
-  placed.push({ set: map, element: { key: frontendKey(frontend), verdict: goto(chain), comment: frontend.owner } })
-  return placed
+  for (const element of slotElements(frontend, slots)) to.push({ set, element })
 }
 
 function dispatchMap({ kind }: Frontend): string {

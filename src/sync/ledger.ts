@@ -1,10 +1,17 @@
 import { recordChain, recordChainName } from '../dataplane/affinity.ts'
 import { serviceCidrElements } from '../dataplane/cluster-ips.ts'
-import { frontendElements, type Placed, type PlacedRoute, portElements, sharedSets } from '../dataplane/elements.ts'
+import {
+  addFrontendElements,
+  addPortElements,
+  type Placed,
+  type PlacedRoute,
+  sharedSets,
+} from '../dataplane/elements.ts'
 import { type Frontend, frontendAddresses, frontendText, type ServiceFrontends } from '../dataplane/frontend.ts'
 import { setNames } from '../dataplane/names.ts'
 import { nodePortIpElements } from '../dataplane/node-ports.ts'
 import type { DataplaneOptions } from '../dataplane/options.ts'
+import type { SharedChain } from '../dataplane/shared-chain.ts'
 import { pickChain } from '../dataplane/picks.ts'
 import type { ObjectKey, Warning } from '../kube/types.ts'
 import type { Cidr } from '../model/cidr.ts'
@@ -142,7 +149,7 @@ export class Ledger {
     const elements: Placed[] = []
     const placements: Placement[] = []
     for (const port of ports) {
-      elements.push(...portElements(port))
+      addPortElements(port, elements)
       for (const frontend of port.frontends) {
         const text = before.frontends[placements.length] ?? frontendText(frontend)
         const isTwice = placements.some((placement) => placement.frontend === text)
@@ -150,7 +157,7 @@ export class Ledger {
         const isOwner = this.#claims.owner(text) === service && !isTwice
         const previous = before.placements.find((placement) => placement.frontend === text)
         const routes = isOwner ? placeRoutes(frontend, previous) : []
-        if (isOwner) elements.push(...frontendElements(frontend, routes, port, this.#options))
+        if (isOwner) addFrontendElements(frontend, routes, port, this.#options, elements)
         placements.push(this.#useChains(frontend, text, routes, change))
       }
     }
@@ -171,12 +178,12 @@ export class Ledger {
   #useChains(frontend: Frontend, text: string, routes: readonly PlacedRoute[], change: TableChange): Placement {
     const { protocol, affinityTimeoutSeconds } = frontend
     const used = routes.map(({ route: { pick }, slots, chain }) => {
-      this.#sharedChains.use(chain, () => pickChain(this.#options, { ...pick, slotCount: slots.length }), change)
-      return { list: pick.list, chain, slots }
+      const build = (): SharedChain => pickChain(this.#options, { ...pick, slotCount: slots.length })
+      return { list: pick.list, chain: this.#sharedChains.use(chain, build, change), slots }
     })
     if (affinityTimeoutSeconds === 0 || used.length === 0) return { frontend: text, protocol, routes: used }
-    const recorder = recordChainName(protocol, affinityTimeoutSeconds)
-    this.#sharedChains.use(recorder, () => recordChain(this.#options, protocol, affinityTimeoutSeconds), change)
+    const build = (): SharedChain => recordChain(this.#options, protocol, affinityTimeoutSeconds)
+    const recorder = this.#sharedChains.use(recordChainName(protocol, affinityTimeoutSeconds), build, change)
     return { frontend: text, protocol, routes: used, recordChain: recorder }
   }
 

@@ -1,7 +1,7 @@
 import type { SharedChain } from '../dataplane/shared-chain.ts'
 import type { TableChange } from './table-change.ts'
 
-type Entry = { users: number; /** Since when nobody uses it. */ unusedSinceMs: number }
+type Entry = { readonly name: string; users: number; /** Since when nobody uses it. */ unusedSinceMs: number }
 
 /** How long an unused chain stays: kernels before 6.2 let go of references from maps with a delay. */
 const graceMs = 1000
@@ -10,13 +10,19 @@ const graceMs = 1000
 export class SharedChains {
   readonly #entries = new Map<string, Entry>()
 
-  /** Counts a user; the first one brings the chain, made by `build`, into being. */
-  use(name: string, build: () => SharedChain, change: TableChange): void {
+  /**
+   * Counts a user; the first one brings the chain, made by `build`, into being. Returns the name, for all users the same
+   * string in memory.
+   */
+  use(name: string, build: () => SharedChain, change: TableChange): string {
     const entry = this.#entries.get(name)
     if (entry === undefined) {
-      this.#entries.set(name, { users: 1, unusedSinceMs: 0 })
+      this.#entries.set(name, { name, users: 1, unusedSinceMs: 0 })
       change.addChain(build())
-    } else entry.users++
+      return name
+    }
+    entry.users++
+    return entry.name
   }
 
   release(name: string, nowMs: number): void {

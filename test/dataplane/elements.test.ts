@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { serviceCidrElements } from '../../src/dataplane/cluster-ips.ts'
-import { type Placed, portElements } from '../../src/dataplane/elements.ts'
+import { addPortElements, type Placed } from '../../src/dataplane/elements.ts'
 import { tableLayout } from '../../src/dataplane/layout.ts'
 import type { EndpointSlice, Service } from '../../src/kube/types.ts'
 import type { Cidr } from '../../src/model/cidr.ts'
@@ -78,14 +78,13 @@ describe('the elements of a cluster IP', () => {
 
 test('a service port has its cluster IP, and a hairpin connection for each of its local endpoints', () => {
   const localEndpoints = [endpoint('10.180.0.1', { port: 8080 }), endpoint('10.180.0.2', { port: 8080 })]
-  assert.deepEqual(
-    lines(portElements({ servicePort: servicePort({ protocol: 'udp' }), frontends: [], localEndpoints })),
-    [
-      'cluster-ips 172.30.0.41',
-      'hairpin-connections 10.180.0.1 . 10.180.0.1 . udp . 8080',
-      'hairpin-connections 10.180.0.2 . 10.180.0.2 . udp . 8080',
-    ],
-  )
+  const placed: Placed[] = []
+  addPortElements({ servicePort: servicePort({ protocol: 'udp' }), frontends: [], localEndpoints }, placed)
+  assert.deepEqual(lines(placed), [
+    'cluster-ips 172.30.0.41',
+    'hairpin-connections 10.180.0.1 . 10.180.0.1 . udp . 8080',
+    'hairpin-connections 10.180.0.2 . 10.180.0.2 . udp . 8080',
+  ])
 })
 
 describe('the ranges of cluster IPs', () => {

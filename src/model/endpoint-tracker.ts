@@ -27,8 +27,11 @@ export interface EndpointChanges {
   readonly warnings: readonly Warning[]
 }
 
-/** The slices of one Service that were told but not taken, by name; undefined for one that was removed. */
-type PendingSlices = Map<string, EndpointSlice | undefined>
+/** A slice that was told but not taken; undefined if it was removed. */
+type PendingSlice = { readonly name: string; readonly slice: EndpointSlice | undefined }
+
+/** Those of one Service. Mostly there is one, so a list is smaller than a map, and it is searched as fast. */
+type PendingSlices = readonly PendingSlice[]
 
 /** The endpoints of all Services for one family, in two layers: what was last taken, and what has been told since. */
 export class EndpointTracker {
@@ -112,8 +115,8 @@ export class EndpointTracker {
   }
 
   #latest(service: ObjectKey, name: string): EndpointSlice | undefined {
-    const pending = this.#pending.get(service)
-    if (pending?.has(name)) return pending.get(name)
+    const pending = this.#pending.get(service)?.find((entry) => entry.name === name)
+    if (pending !== undefined) return pending.slice
     return this.#slices.get(service)?.find((slice) => slice.metadata.name === name)
   }
 
@@ -123,15 +126,16 @@ export class EndpointTracker {
   }
 
   #change(service: ObjectKey, name: string, slice?: EndpointSlice): void {
-    const pending = this.#pending.get(service) ?? new Map<string, EndpointSlice | undefined>()
-    pending.set(name, slice)
-    this.#pending.set(service, pending)
+    const others = this.#pending.get(service)?.filter((entry) => entry.name !== name) ?? []
+    this.#pending.set(service, others.length === 0 ? [{ name, slice }] : [...others, { name, slice }])
     this.#changesPending++
   }
 
   #apply(service: ObjectKey, pending: PendingSlices, warnings: Warning[]): void {
-    const kept = (this.#slices.get(service) ?? noSlices).filter((slice) => !pending.has(slice.metadata.name))
-    const changed = [...pending.values()].filter((slice) => slice !== undefined)
+    const kept = (this.#slices.get(service) ?? noSlices).filter(
+      ({ metadata }) => !pending.some(({ name }) => name === metadata.name),
+    )
+    const changed = pending.flatMap(({ slice }) => slice ?? [])
     const slices = kept.concat(changed)
     const found = serviceEndpoints(slices, this.#options.family, this.#options.nodeName)
     if (found.warnings.length > 0) {

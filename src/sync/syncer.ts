@@ -1,6 +1,6 @@
 import { type TableLayout, tableLayout } from '../dataplane/layout.ts'
 import type { DataplaneOptions } from '../dataplane/options.ts'
-import type { Warning } from '../kube/types.ts'
+import type { ObjectKey, Warning } from '../kube/types.ts'
 import type { ClusterModel } from '../model/cluster-model.ts'
 import type { Family, IpAddress } from '../model/ip.ts'
 import type { NodeTopology } from '../model/topology.ts'
@@ -99,10 +99,8 @@ export class Syncer {
     // worth finding out: the next sync makes the table anew.
     this.#ledger = undefined
     const change = new TableChange()
-    const isAllDue = isFull || this.#isEverythingDue
+    const services = this.#dueServices(isFull, changes.services)
     this.#isEverythingDue = false
-    // Those that are gone are among the changes only.
-    const services = isAllDue ? [...changes.services, ...model.serviceKeys()] : changes.services
     const conflicts = ledger.update(services, clusterOf(model, this.#node), start, change)
     ledger.updateServiceCidrs(model.serviceCidrs, change)
     ledger.updateNodePortIps(this.#nodePortIps, change)
@@ -125,6 +123,13 @@ export class Syncer {
       planMs,
       warnings,
     }
+  }
+
+  /** All that there are, and with a table that holds Services already those that are gone too. */
+  #dueServices(isFull: boolean, changed: ReadonlySet<ObjectKey>): Iterable<ObjectKey> {
+    const { model } = this.#options
+    if (isFull) return model.serviceKeys()
+    return this.#isEverythingDue ? [...changed, ...model.serviceKeys()] : changed
   }
 
   /** Replaces a table of an earlier run or of another program: in one transaction, so that no packet sees a gap. */

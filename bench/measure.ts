@@ -8,6 +8,7 @@
 import { ClusterModels } from '../src/agent/cluster-models.ts'
 import { dataplaneOptions } from '../src/agent/dataplane-options.ts'
 import { dataplaneConfig } from '../src/config/dataplane-flags.ts'
+import type { ObjectEvent } from '../src/kube/types.ts'
 import { NetworkNamespace } from '../src/netlink/namespace.ts'
 import { NftConnection } from '../src/nft/connection.ts'
 import { readTable } from '../src/nft/dump.ts'
@@ -51,8 +52,9 @@ const syncer = new Syncer({
   clock: systemClock,
 })
 
+const events = objects.map((object): ObjectEvent => ({ type: 'set', object }))
 const start = performance.now()
-models.apply(objects.map((object) => ({ type: 'set', object })))
+models.apply(events)
 const report = await syncer.sync()
 const totalMs = performance.now() - start
 process.stdout.write(JSON.stringify(mode === 'incremental' ? await incrementalResult() : await coldResult(report)))
@@ -61,6 +63,7 @@ connection.close()
 async function coldResult({ planMs, commit, elementsAdded }: SyncReport): Promise<ColdResult> {
   const peakMemoryBytes = process.resourceUsage().maxRSS * 1024
   objects.length = 0
+  events.length = 0
   globalThis.gc?.()
   const steadyMemoryBytes = process.memoryUsage().rss
   const table = await readTable(connection, { family: 'ip', name: 'kube-proxy' })

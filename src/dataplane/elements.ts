@@ -100,9 +100,12 @@ function answerElements(frontend: Frontend): Placed[] {
 }
 
 function addRouteElements(frontend: Frontend, { route: { map, pick }, slots, chain }: PlacedRoute, to: Placed[]): void {
-  to.push({ set: map, element: { key: frontendKey(frontend), verdict: goto(chain), comment: frontend.owner } })
+  const key = frontendKey(frontend)
+  to.push({ set: map, element: { key, verdict: goto(chain), comment: frontend.owner } })
   const set = endpointsMapName(pick)
-  for (const element of slotElements(frontend, slots)) to.push({ set, element })
+  // The key begins with the address; protocol and port are eight bytes.
+  const ip = frontend.kind === 'ip' ? key.subarray(0, key.length - 8) : undefined
+  for (const element of slotElements(frontend, ip, slots)) to.push({ set, element })
 }
 
 function dispatchMap({ kind }: Frontend): string {

@@ -92,9 +92,12 @@ export function pickChain(options: DataplaneOptions, pick: Pick): SharedChain {
   }
 }
 
-/** One element for each slot of a frontend. */
-export function slotElements(address: FrontendAddress, slots: readonly Endpoint[]): SetElement[] {
-  const ip = address.kind === 'ip' ? ipBytes(address.ip) : undefined
+/** One element for each slot of a frontend; `ip` is its address as bytes, undefined for a node port. */
+export function slotElements(
+  address: FrontendAddress,
+  ip: Uint8Array | undefined,
+  slots: readonly Endpoint[],
+): SetElement[] {
   return slots.map((endpoint, slot) => ({
     key: slotKey(ip, address.port, slot),
     value: endpointValue(ipBytes(endpoint.ip), endpoint.port),

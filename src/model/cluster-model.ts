@@ -89,11 +89,13 @@ export class ClusterModel {
   takeChanges(): ModelChanges {
     const services = this.#services.take()
     const { services: endpointServices, warnings, ...endpointChanges } = this.#endpoints.take()
+    const concerned = new Set(services.services)
+    for (const service of endpointServices) concerned.add(service)
     const cidrWarnings = this.#cidrWarnings
     this.#cidrWarnings = []
     return {
       ...endpointChanges,
-      services: new Set([...services.services, ...endpointServices]),
+      services: concerned,
       warnings: [...services.warnings, ...warnings, ...cidrWarnings],
     }
   }

@@ -69,6 +69,18 @@ export class ByteWriter {
 
   /** UTF-8 followed by one zero byte. */
   cstr(value: string): void {
+    const start = this.#grow(value.length + 1)
+    for (let i = 0; i < value.length; i++) {
+      const code = value.charCodeAt(i)
+      // Names are ASCII as a rule; anything else is left to the runtime, from the beginning.
+      if (code > 127) return this.#utf8(value, start)
+      this.#buffer[start + i] = code
+    }
+    this.#buffer[start + value.length] = 0
+  }
+
+  #utf8(value: string, start: number): void {
+    this.#length = start
     const byteLength = Buffer.byteLength(value)
     const at = this.#grow(byteLength + 1)
     this.#buffer.write(value, at, byteLength, 'utf8')
@@ -77,10 +89,7 @@ export class ByteWriter {
 
   /** Zero bytes up to the next multiple of four (NLMSG_ALIGN, NLA_ALIGN). */
   align4(): void {
-    const padding = -this.#length & 3
-    if (padding === 0) return
-    const at = this.#grow(padding) // may replace the buffer
-    this.#buffer.fill(0, at, this.#length)
+    while ((this.#length & 3) !== 0) this.u8(0)
   }
 
   patchU8(at: number, value: number): void {
@@ -88,7 +97,8 @@ export class ByteWriter {
   }
 
   patchU16(at: number, value: number): void {
-    this.#buffer.writeUInt16LE(value, at)
+    this.#buffer[at] = value
+    this.#buffer[at + 1] = value >>> 8
   }
 
   patchU32(at: number, value: number): void {

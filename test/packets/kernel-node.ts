@@ -1,5 +1,6 @@
 /* Packets through a real kernel: the lab's node is programmed with one world after the other, and its hosts send. */
 import { tableOf } from '../../src/dataplane/names.ts'
+import { HostError } from '../../src/demo/host.ts'
 import type { Outcome } from '../../src/demo/host-operations.ts'
 import type { KubeObject } from '../../src/kube/types.ts'
 import type { Family } from '../../src/model/ip.ts'
@@ -134,11 +135,19 @@ export class KernelNode {
   }
 
   /** One new connection, from a port that this node has not used for long. */
-  async #send({ from, to, port, protocol }: Probe, timeoutMs: number): Promise<Sent> {
+  async #send(probe: Probe, timeoutMs: number, attemptsLeft = 3): Promise<Sent> {
+    const { from, to, port, protocol } = probe
     if (protocol === 'sctp') throw new RangeError('Node.js has no SCTP sockets')
     const sourcePort = this.#nextPort()
     const flow = { source: from, sourcePort, destination: to, port, protocol, timeoutMs }
-    return { sourcePort, outcome: await sendFrom(this.#hostOf(from), flow) }
+    try {
+      return { sourcePort, outcome: await sendFrom(this.#hostOf(from), flow) }
+    } catch (error) {
+      // A connection that was dropped goes on asking for two minutes, and keeps its port for that destination.
+      const isTaken = error instanceof HostError && error.errno === 'EADDRNOTAVAIL'
+      if (!isTaken || attemptsLeft === 1) throw error
+      return this.#send(probe, timeoutMs, attemptsLeft - 1)
+    }
   }
 
   #sightsOf(sent: readonly Sent[], { from }: Probe): readonly string[] {

@@ -61,7 +61,8 @@ export function sightsOf(outcomes: readonly Outcome[], probe: Probe): readonly s
   return [...new Set(outcomes.map((outcome) => sightOfOutcome(outcome, probe)))].sort()
 }
 
-function sightOfOutcome({ verdict, destination, source, isMasqueraded }: Outcome, { from }: Probe): string {
+function sightOfOutcome(outcome: Outcome, { from }: Probe): string {
+  const { verdict, destination, source, isMasqueraded, delivery, mark } = outcome
   switch (verdict) {
     case 'reject':
       return 'rejected'
@@ -72,7 +73,9 @@ function sightOfOutcome({ verdict, destination, source, isMasqueraded }: Outcome
     case 'pass': {
       const seen = isMasqueraded ? mainAddress(from) : from
       const sight = sightOf(destination.address, destination.port, isMasqueraded)
-      return source.address === seen ? sight : `${sight}, as ${source.address}`
+      if (source.address !== seen) return `${sight}, as ${source.address}`
+      // What leaves the node does not tell others that it was to be masqueraded.
+      return mark === 0 || delivery === 'local' ? sight : `${sight}, and the mark ${mark}`
     }
   }
 }

@@ -3,6 +3,7 @@ import type { Scenario } from './table.ts'
 import { clusterIpBasics, guardRails } from './tables/cluster-ips.ts'
 import { detectors, masqueradeMatrix } from './tables/masquerading.ts'
 import { mixedCluster } from './tables/mixed-cluster.ts'
+import { hostNetwork } from './tables/host-network.ts'
 import { noEndpoints } from './tables/no-endpoints.ts'
 import { nodePorts } from './tables/node-ports.ts'
 import { externalPolicy, internalPolicy } from './tables/policies.ts'
@@ -23,4 +24,5 @@ export const tables: Readonly<Record<string, readonly Scenario[]>> = {
   G: guardRails,
   S: shortCircuits,
   D: detectors,
+  H: hostNetwork,
 }

@@ -252,4 +252,15 @@ export const affinityScenarios: readonly AffinityScenario[] = [
       dial(pod, clusterIp, 'kept'),
     ],
   },
+  {
+    id: 'A14',
+    title: 'a client of a pod in the network of the node keeps it',
+    given: { services: [{ ...sticky, endpoints: [here(e1), here(node)] }] },
+    steps: [
+      dial(pod, clusterIp, 'new', { among: [e1, node] }),
+      dial(pod, clusterIp, 'kept', { among: [e1, node] }),
+      { step: 'restart' },
+      dial(pod, clusterIp, 'kept', { among: [e1, node] }),
+    ],
+  },
 ]

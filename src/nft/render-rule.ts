@@ -10,11 +10,6 @@ import {
   NF_DROP,
   NFPROTO_IPV6,
   NFT_CMP_EQ,
-  NFT_CMP_GT,
-  NFT_CMP_GTE,
-  NFT_CMP_LT,
-  NFT_CMP_LTE,
-  NFT_CMP_NEQ,
   NFT_CONTINUE,
   NFT_DYNSET_OP_ADD,
   NFT_DYNSET_OP_UPDATE,
@@ -27,20 +22,10 @@ import {
 } from './constants.ts'
 import { addressType, type DataType, dataTypes, hex32, hostInteger, IPPROTO, paddedBytes } from './datatypes.ts'
 import type { Expr, ExprOf, Verdict } from './expressions.ts'
-import { prefixText, maskPrefixLength } from './inet.ts'
 import { type NftSet, partTypes, type Rule } from './objects.ts'
+import { comparisonText, fieldOf, type Held, heldText, isAddress, reversed } from './register-words.ts'
 import { commentTexts, durationText } from './render-text.ts'
-import {
-  ctField,
-  type Field,
-  fibText,
-  hasNamedBits,
-  metaField,
-  natFlags,
-  numgenText,
-  rawField,
-  rejectText,
-} from './render-words.ts'
+import { ctField, type Field, fibText, metaField, natFlags, numgenText, rawField, rejectText } from './render-words.ts'
 import { ctOriginalProtoDst, knownSelectors, l4proto, type Selector } from './selectors.ts'
 import { NFT_REG_VERDICT, slotOf } from './statements.ts'
 
@@ -70,15 +55,6 @@ export function verdictText({ code, chain }: Verdict): string {
       return `verdict ${code}`
   }
 }
-
-/** What a register holds. */
-type Held =
-  /** A packet field, or the first bytes of an address. */
-  | ({ readonly kind: 'field' } & Field)
-  | { readonly kind: 'masked'; readonly of: Held; readonly mask: Uint8Array; readonly xor: Uint8Array }
-  | { readonly kind: 'constant'; readonly value: Uint8Array }
-  /** What a map gave. */
-  | { readonly kind: 'mapped'; readonly text: string }
 
 /** Fields that were loaded one right behind the other: what a lookup takes when nobody knows the declaration of its set. */
 type Run = { readonly types: DataType[]; end: number }
@@ -317,17 +293,6 @@ class RuleWriter {
   }
 }
 
-function fieldOf({ text, type }: Field): Held {
-  return { kind: 'field', text, type }
-}
-
-/** The same field in the other byte order: constants that it is compared with are written from back to front. */
-function reversed(held: Held): Held {
-  if (held.kind !== 'field') return held
-  const { type } = held
-  return { ...held, type: { ...type, format: (value) => type.format(value.toReversed()) } }
-}
-
 /** Whether `selector` loads what `expr` loads, or an address of which that is the beginning (how nft matches prefixes). */
 function loads(selector: Selector, expr: ExprOf<'payload'> | ExprOf<'meta'> | ExprOf<'ct'>): boolean {
   const own = selector.load(0)
@@ -337,50 +302,4 @@ function loads(selector: Selector, expr: ExprOf<'payload'> | ExprOf<'meta'> | Ex
   }
   if (own.kind === 'meta' && expr.kind === 'meta') return own.key === expr.key
   return own.kind === 'ct' && expr.kind === 'ct' && own.key === expr.key && own.direction === expr.direction
-}
-
-function heldText(held: Held, type: DataType): string {
-  switch (held.kind) {
-    case 'field':
-    case 'mapped':
-      return held.text
-    case 'masked':
-      return `${heldText(held.of, type)} & ${type.format(held.mask)}`
-    case 'constant':
-      return type.format(held.value)
-  }
-}
-
-const operators = new Map([
-  [NFT_CMP_EQ, ''],
-  [NFT_CMP_NEQ, '!= '],
-  [NFT_CMP_LT, '< '],
-  [NFT_CMP_LTE, '<= '],
-  [NFT_CMP_GT, '> '],
-  [NFT_CMP_GTE, '>= '],
-])
-
-function comparisonText(held: Held, op: number, value: Uint8Array): string {
-  const operator = operators.get(op) ?? '? '
-  if (held.kind === 'field') return `${held.text} ${operator}${operandText(held.type, value)}`
-  if (held.kind !== 'masked' || held.of.kind !== 'field') return `${heldText(held, dataTypes.integer)} ${operator}?`
-  const { text, type } = held.of
-  if (op === NFT_CMP_NEQ && hasNamedBits(text)) return `${text} ${type.format(held.mask)}`
-  const prefixLength = maskPrefixLength(held.mask)
-  if (isAddress(type) && prefixLength !== undefined) return `${text} ${operator}${prefixText(value, prefixLength)}`
-  return `${text} & ${type.format(held.mask)} ${op === NFT_CMP_EQ ? '== ' : operator}${type.format(value)}`
-}
-
-function operandText(type: DataType, value: Uint8Array): string {
-  if (isAddress(type) && value.length < type.bytes) {
-    const address = new Uint8Array(type.bytes)
-    address.set(value)
-    return prefixText(address, value.length * 8)
-  }
-  if (type.name === 'ifname' && value.length < type.bytes) return `"${Buffer.from(value).toString('utf8')}*"`
-  return type.format(value)
-}
-
-function isAddress(type: DataType): boolean {
-  return type.name === 'ipv4_addr' || type.name === 'ipv6_addr'
 }

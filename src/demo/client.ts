@@ -103,7 +103,9 @@ export class TcpConnection {
 
   /** Closes with a reset: neither end keeps TIME_WAIT, so the same local port can be used again at once. */
   close(): void {
-    this.#socket.resetAndDestroy()
+    // A reset waits for the connection to open: one that never does would go on asking and hold its port.
+    if (this.#socket.connecting) this.#socket.destroy()
+    else this.#socket.resetAndDestroy()
   }
 
   /**

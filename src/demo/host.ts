@@ -54,7 +54,7 @@ const kernelParameters = [
   ['net.ipv6.conf.default.accept_dad', '0'],
   ['net.ipv4.icmp_ratemask', '0'],
   ['net.ipv6.icmp.ratelimit', '0'],
-  ['net.ipv6.icmp.ratemask', ''],
+  ['net.ipv6.icmp.ratemask', '\n'],
   ['net.ipv4.conf.all.send_redirects', '0'],
   ['net.ipv4.conf.default.send_redirects', '0'],
 ] as const

@@ -1,8 +1,5 @@
 import { createNetwork, type Network } from './network.ts'
 
-/** Where the demo's Services live: every host routes these to the node. */
-export const demoServiceCidrs = ['10.96.0.0/16', 'fd00:10:96::/112'] as const
-
 /** Where the demo's pods live. */
 export const demoPodCidrs = ['10.244.1.0/24', 'fd00:10:244:1::/64'] as const
 

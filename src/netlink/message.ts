@@ -8,7 +8,6 @@ import { DecodeError } from './errors.ts'
 import type { Codec, FixedCodec } from './layout.ts'
 
 export const NLM_F_REQUEST = 0x1
-export const NLM_F_MULTI = 0x2
 export const NLM_F_ACK = 0x4
 export const NLM_F_DUMP_INTR = 0x10
 /** With a GET request: the whole table. */

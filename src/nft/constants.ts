@@ -55,7 +55,6 @@ export const NFT_GOTO = -4
 export const NFT_RETURN = -5
 
 /** enum nft_set_flags */
-export const NFT_SET_ANONYMOUS = 0x1
 export const NFT_SET_CONSTANT = 0x2
 export const NFT_SET_INTERVAL = 0x4
 export const NFT_SET_MAP = 0x8
@@ -108,7 +107,6 @@ export const NFT_CT_SRC_IP6 = 21
 export const NFT_CT_DST_IP6 = 22
 
 /** enum nft_ng_types */
-export const NFT_NG_INCREMENTAL = 0
 export const NFT_NG_RANDOM = 1
 
 /** enum nft_nat_types */
@@ -116,8 +114,6 @@ export const NFT_NAT_SNAT = 0
 export const NFT_NAT_DNAT = 1
 
 /** NF_NAT_RANGE_*, include/uapi/linux/netfilter/nf_nat.h */
-export const NF_NAT_RANGE_MAP_IPS = 0x1
-export const NF_NAT_RANGE_PROTO_SPECIFIED = 0x2
 export const NF_NAT_RANGE_PROTO_RANDOM = 0x4
 export const NF_NAT_RANGE_PERSISTENT = 0x8
 export const NF_NAT_RANGE_PROTO_RANDOM_FULLY = 0x10

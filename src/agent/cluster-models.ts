@@ -44,15 +44,17 @@ export class ClusterModels {
     return { ips, podCidrs: this.#nodeObject?.spec?.podCIDRs ?? [] }
   }
 
-  /** Tells the models; returns whether a sync is needed, and whether this Node is another than before. */
-  apply(events: readonly ObjectEvent[]): { isSyncNeeded: boolean; isNodeChanged: boolean } {
+  /** Tells the models; returns whether a sync is needed, and what is another than before: this Node's zone, its facts. */
+  apply(events: readonly ObjectEvent[]): { isSyncNeeded: boolean; isNodeChanged: boolean; hasNewFacts: boolean } {
     let isSyncNeeded = false
     const nodeBefore = this.#node
+    const objectBefore = this.#nodeObject
     for (const event of events) {
       if (this.#applyOne(event)) isSyncNeeded = true
     }
     const isNodeChanged = this.#node.zone !== nodeBefore.zone
-    return { isSyncNeeded: isSyncNeeded || isNodeChanged, isNodeChanged }
+    const hasNewFacts = this.#nodeObject !== objectBefore
+    return { isSyncNeeded: isSyncNeeded || isNodeChanged, isNodeChanged, hasNewFacts }
   }
 
   #applyOne(event: ObjectEvent): boolean {

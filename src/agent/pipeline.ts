@@ -3,7 +3,7 @@ import type { DataplaneConfig } from '../config/dataplane-flags.ts'
 import { tableOf } from '../dataplane/names.ts'
 import { formatWarning } from '../kube/types.ts'
 import type { ClusterModel } from '../model/cluster-model.ts'
-import type { IpAddress } from '../model/ip.ts'
+import type { Family, IpAddress } from '../model/ip.ts'
 import type { NodeTopology } from '../model/topology.ts'
 import { NetlinkError } from '../netlink/errors.ts'
 import { NftConnection } from '../nft/connection.ts'
@@ -26,9 +26,18 @@ export type PipelineOptions = {
   readonly retryPeriodMs: number
   readonly log: Logger
   readonly connection: NftConnection
+} & SyncListener
+
+/** Who wants to know what becomes of syncs; nothing here may throw. */
+export type SyncListener = {
   /** Called after each sync that went well. */
-  readonly onSync?: ((report: SyncReport) => void) | undefined
+  readonly onSync?: ((report: SyncReport, sync: EndedSync) => void) | undefined
+  readonly onSyncFailed?: ((sync: EndedSync) => void) | undefined
+  /** Called with each request for a sync, also when one is due already. */
+  readonly onSyncRequested?: ((family: Family) => void) | undefined
 }
+
+export type EndedSync = { readonly family: Family; readonly isFull: boolean; readonly durationMs: number }
 
 /** A sync runs at least this often, changes or not. */
 export const maxSyncPeriodMs = 3_600_000
@@ -36,20 +45,16 @@ export const maxSyncPeriodMs = 3_600_000
 /** From the model of one family to its table: a syncer and the loop that runs it. */
 export class Pipeline {
   readonly #options: PipelineOptions
-  readonly #syncer: Syncer
   readonly #loop: SyncLoop
+  #facts: NodeFacts
+  #addresses: readonly IpAddress[] = []
+  #syncer: Syncer
 
   constructor(options: PipelineOptions) {
     this.#options = options
-    const { model, dataplane, facts, node, connection, minSyncPeriodMs, retryPeriodMs } = options
-    this.#syncer = new Syncer({
-      dataplane: dataplaneOptions(model.family, dataplane, facts),
-      model,
-      node,
-      commit: (operations) => connection.commit(operations),
-      readElements: (set) => elementsOf(connection, model, set),
-      clock: systemClock,
-    })
+    const { node, facts, minSyncPeriodMs, retryPeriodMs } = options
+    this.#facts = facts
+    this.#syncer = this.#newSyncer(node)
     this.#loop = new SyncLoop({
       run: () => this.#sync(),
       minIntervalMs: minSyncPeriodMs,
@@ -65,6 +70,7 @@ export class Pipeline {
   }
 
   requestSync(): void {
+    this.#options.onSyncRequested?.(this.#options.model.family)
     this.#loop.request()
   }
 
@@ -72,27 +78,65 @@ export class Pipeline {
     this.#syncer.setNode(node)
   }
 
+  /**
+   * Tells what is known of the Node now. Whether the table is laid out in another way then, or has to be told other
+   * addresses: the next sync does it, for a layout by making the table anew.
+   */
+  setFacts(facts: NodeFacts, node: NodeTopology): boolean {
+    const { model, dataplane } = this.#options
+    const concerns = (of: NodeFacts): string =>
+      JSON.stringify([dataplaneOptions(model.family, dataplane, of), nodePortRanges(model.family, dataplane, of)])
+    const isOther = concerns(facts) !== concerns(this.#facts)
+    this.#facts = facts
+    if (!isOther) return false
+    this.#syncer = this.#newSyncer(node)
+    this.setAddresses(this.#addresses)
+    return true
+  }
+
   /** Tells the addresses that this machine has now. */
   setAddresses(addresses: readonly IpAddress[]): void {
-    const { model, dataplane, facts } = this.#options
-    this.#syncer.setNodePortIps(selectNodePortIps(nodePortRanges(model.family, dataplane, facts), addresses))
+    this.#addresses = addresses
+    this.#syncer.setNodePortIps(selectNodePortIps(this.#nodePortRanges, addresses))
   }
 
   close(): void {
     this.#options.connection.close()
   }
 
+  get #nodePortRanges(): ReturnType<typeof nodePortRanges> {
+    const { model, dataplane } = this.#options
+    return nodePortRanges(model.family, dataplane, this.#facts)
+  }
+
+  #newSyncer(node: NodeTopology): Syncer {
+    const { model, dataplane, connection } = this.#options
+    return new Syncer({
+      dataplane: dataplaneOptions(model.family, dataplane, this.#facts),
+      model,
+      node,
+      commit: (operations) => connection.commit(operations),
+      readElements: (set) => elementsOf(connection, model, set),
+      clock: systemClock,
+    })
+  }
+
   async #sync(): Promise<boolean> {
-    const { log, retryPeriodMs, model, onSync } = this.#options
+    const { log, retryPeriodMs, model, onSync, onSyncFailed } = this.#options
+    const { family } = model
+    const [start, isFull] = [systemClock.now(), this.#syncer.isRebuildDue]
+    const ended = (isFull: boolean): EndedSync => ({ family, isFull, durationMs: systemClock.now() - start })
     try {
       const report = await this.#syncer.sync()
       for (const warning of report.warnings) log.warn(formatWarning(warning))
-      log.info(reportFields(report), report.isFull ? 'programmed' : 'synced')
-      onSync?.(report)
+      const hasDone = report.isFull || report.commit.operations > 0
+      log[hasDone ? 'info' : 'debug'](reportFields(report), report.isFull ? 'programmed' : 'synced')
+      onSync?.(report, ended(report.isFull))
       return true
     } catch (error) {
       const reason = error instanceof TransactionError ? error.message : error
-      log.error({ family: model.family, err: reason }, `sync failed, retry in ${retryPeriodMs / 1000} s at the latest`)
+      log.error({ family, err: reason }, `sync failed, retry in ${retryPeriodMs / 1000} s at the latest`)
+      onSyncFailed?.(ended(isFull))
       return false
     }
   }
@@ -113,12 +157,18 @@ async function elementsOf(
 }
 
 /** One flat line for each sync: counts, and times in milliseconds. */
-function reportFields({ commit, warnings, isFull, ...report }: SyncReport): Record<string, unknown> {
-  const { operations, bytes, encodeMs, kernelMs } = commit
+function reportFields(report: SyncReport): Record<string, unknown> {
+  const { operations, bytes, encodeMs, kernelMs } = report.commit
   return {
-    ...report,
-    full: isFull,
-    warnings: warnings.length,
+    family: report.family,
+    full: report.isFull,
+    servicesChanged: report.servicesChanged,
+    services: report.services,
+    endpointsAdded: report.endpointsAdded,
+    endpointsRemoved: report.endpointsRemoved,
+    elementsAdded: report.elementsAdded,
+    elementsRemoved: report.elementsRemoved,
+    warnings: report.warnings.length,
     operations,
     bytes,
     planMs: rounded(report.planMs),

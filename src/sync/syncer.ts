@@ -1,7 +1,7 @@
 import { type TableLayout, tableLayout } from '../dataplane/layout.ts'
 import type { DataplaneOptions } from '../dataplane/options.ts'
 import type { ObjectKey, Warning } from '../kube/types.ts'
-import type { ClusterModel } from '../model/cluster-model.ts'
+import type { ClusterModel, ModelChanges } from '../model/cluster-model.ts'
 import type { Family, IpAddress } from '../model/ip.ts'
 import type { NodeTopology } from '../model/topology.ts'
 import type { CommitReport } from '../nft/connection.ts'
@@ -43,6 +43,15 @@ export type SyncReport = {
   /** Time to find out what to do. */
   readonly planMs: number
   readonly warnings: readonly Warning[]
+  /** What the model said, also before syncs that failed. */
+  readonly changes: Omit<ModelChanges, 'warnings'>
+}
+
+const noChanges: ModelChanges = {
+  services: new Set(),
+  warnings: [],
+  isConntrackCleanupNeeded: false,
+  triggerTimes: new Map(),
 }
 
 /** Keeps the table of one family as the model wants it. Not for concurrent calls: a sync loop makes them one by one. */
@@ -56,7 +65,7 @@ export class Syncer {
   #isEverythingDue = false
   #nodePortIps: readonly IpAddress[] = []
   /** Of syncs that failed: nobody has seen their reports. */
-  #warnings: readonly Warning[] = []
+  #untold = noChanges
 
   constructor(options: SyncerOptions) {
     this.#options = options
@@ -75,6 +84,11 @@ export class Syncer {
     this.#nodePortIps = ips
   }
 
+  /** Whether the next sync makes the table anew: the first one, and one after a failure. */
+  get isRebuildDue(): boolean {
+    return this.#isRebuildDue || this.#ledger === undefined
+  }
+
   /** The next sync makes the table anew, whatever is in the kernel. */
   requireRebuild(): void {
     this.#isRebuildDue = true
@@ -89,8 +103,7 @@ export class Syncer {
     const { model, clock } = this.#options
     const start = clock.now()
     await this.#deleteStaleChains(start)
-    const changes = model.takeChanges()
-    this.#warnings = [...this.#warnings, ...changes.warnings]
+    const { warnings, ...changes } = (this.#untold = both(this.#untold, model.takeChanges()))
     const known = this.#isRebuildDue ? undefined : this.#ledger
     this.#isRebuildDue = false
     const isFull = known === undefined
@@ -108,8 +121,7 @@ export class Syncer {
     const commit = isFull ? await this.#replaceTable(ledger, change) : await this.#changeTable(change)
     await this.#releaseClients(ledger, change)
     this.#ledger = ledger
-    const warnings = [...this.#warnings, ...conflicts]
-    this.#warnings = []
+    this.#untold = noChanges
     return {
       family: model.family,
       isFull,
@@ -121,7 +133,8 @@ export class Syncer {
       elementsRemoved: change.elementsRemoved,
       commit,
       planMs,
-      warnings,
+      warnings: [...warnings, ...conflicts],
+      changes,
     }
   }
 
@@ -186,5 +199,19 @@ export class Syncer {
     } catch (error) {
       if (!(error instanceof TransactionError && error.errno === 'EBUSY')) this.#ledger = undefined
     }
+  }
+}
+
+function both(earlier: ModelChanges, later: ModelChanges): ModelChanges {
+  if (earlier === noChanges) return later
+  const triggerTimes = new Map(earlier.triggerTimes)
+  for (const [service, times] of later.triggerTimes) {
+    triggerTimes.set(service, [...(triggerTimes.get(service) ?? []), ...times])
+  }
+  return {
+    services: new Set([...earlier.services, ...later.services]),
+    warnings: [...earlier.warnings, ...later.warnings],
+    isConntrackCleanupNeeded: earlier.isConntrackCleanupNeeded || later.isConntrackCleanupNeeded,
+    triggerTimes,
   }
 }

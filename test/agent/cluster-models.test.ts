@@ -23,7 +23,7 @@ describe('the models of a cluster', () => {
 
   test('are told of a Service, each of its own family', () => {
     const cluster = models()
-    assert.deepEqual(cluster.apply(set(dualStackService())), { isSyncNeeded: true, isNodeChanged: false })
+    assert.equal(cluster.apply(set(dualStackService())).isSyncNeeded, true)
     take(cluster)
     assert.deepEqual(
       cluster.models.map((model) => model.servicePorts('shop/cart').map(({ clusterIp }) => clusterIp)),
@@ -56,14 +56,23 @@ describe('the models of a cluster', () => {
   test('know this Node’s zone from its label', () => {
     const cluster = models()
     assert.deepEqual(cluster.node, { name: nodeName })
-    assert.deepEqual(cluster.apply(set(node(nodeName, 'north'))), { isSyncNeeded: true, isNodeChanged: true })
+    assert.deepEqual(cluster.apply(set(node(nodeName, 'north'))), {
+      isSyncNeeded: true,
+      isNodeChanged: true,
+      hasNewFacts: true,
+    })
     assert.deepEqual(cluster.node, { name: nodeName, zone: 'north' })
-    assert.deepEqual(cluster.apply(set(node(nodeName, 'north'))), { isSyncNeeded: false, isNodeChanged: false })
+    const again = cluster.apply(set(node(nodeName, 'north')))
+    assert.deepEqual([again.isSyncNeeded, again.isNodeChanged], [false, false])
   })
 
   test('do not care for other Nodes', () => {
     const cluster = models()
-    assert.deepEqual(cluster.apply(set(node('node-2', 'north'))), { isSyncNeeded: false, isNodeChanged: false })
+    assert.deepEqual(cluster.apply(set(node('node-2', 'north'))), {
+      isSyncNeeded: false,
+      isNodeChanged: false,
+      hasNewFacts: false,
+    })
     assert.deepEqual(cluster.node, { name: nodeName })
   })
 
@@ -71,9 +80,9 @@ describe('the models of a cluster', () => {
     const cluster = models()
     cluster.apply(set(node(nodeName, 'north')))
     const gone: ObjectEvent = { type: 'deleted', kind: 'Node', namespace: '', name: nodeName }
-    assert.deepEqual(cluster.apply([gone]), { isSyncNeeded: false, isNodeChanged: false })
+    assert.deepEqual(cluster.apply([gone]), { isSyncNeeded: false, isNodeChanged: false, hasNewFacts: false })
     assert.equal(cluster.node.zone, 'north')
-    assert.deepEqual(cluster.apply(set(node(nodeName))), { isSyncNeeded: true, isNodeChanged: true })
+    assert.deepEqual(cluster.apply(set(node(nodeName))), { isSyncNeeded: true, isNodeChanged: true, hasNewFacts: true })
     assert.equal(cluster.node.zone, undefined)
   })
 })

@@ -9,6 +9,7 @@ import type { SyncReport } from '../../src/sync/syncer.ts'
 import { type Manifest, ManifestDirectory, served, service, slice } from '../cli/manifests.ts'
 import { load, ruleset, untilRuleset } from '../cli/ruleset.ts'
 import { until } from '../cli/until.ts'
+import { inNamespace } from '../lab/namespace.ts'
 import { needs, root, tool } from '../lab/requirements.ts'
 
 /** Longer than a change takes to be noticed, read and programmed. */
@@ -168,8 +169,10 @@ describe('the manifest agent', needs(root, tool('nft')), () => {
     const manifests = await ManifestDirectory.create(context, {
       'many.json': JSON.stringify({ apiVersion: 'v1', kind: 'List', items }),
     })
-    const started = agentFor(manifests.path)
+    const requested = Promise.withResolvers<void>()
+    const started = agentFor(manifests.path, { onSyncRequested: () => requested.resolve() })
     await started.start()
+    await requested.promise
     await nextTurn()
     assert.equal(reports.length, 0, 'the first sync is over too soon for this test')
     await started.close()
@@ -188,13 +191,6 @@ describe('the manifest agent', needs(root, tool('nft')), () => {
     assert.deepEqual(reports, [])
   })
 })
-
-/** `open` never returns a promise: it opens a socket. */
-function inNamespace<T>(namespace: NetworkNamespace, open: () => T): T {
-  const opened: T[] = []
-  namespace.run(() => void opened.push(open()))
-  return opened[0] as T
-}
 
 function node(zone: string, name = 'node'): Manifest {
   return { apiVersion: 'v1', kind: 'Node', metadata: { name, labels: { 'topology.kubernetes.io/zone': zone } } }

@@ -1,0 +1,30 @@
+import { tableOf } from '../dataplane/names.ts'
+import { NftConnection } from '../nft/connection.ts'
+import { listTables } from '../nft/dump.ts'
+import type { TableRef } from '../nft/objects.ts'
+import { removeTable } from '../nft/transaction.ts'
+
+/** One of the two tables, and whether it was there to be removed. */
+export type Leftover = { readonly table: TableRef; readonly isRemoved: boolean }
+
+/**
+ * Removes the tables of both families, of this program or of kube-proxy, and nothing else: Service addresses do not work
+ * on this machine from then on. Throws NetlinkError and TransactionError.
+ */
+export async function cleanupLeftovers(
+  inNamespace: <T>(open: () => T) => T = (open) => open(),
+): Promise<readonly Leftover[]> {
+  const connection = inNamespace(() => new NftConnection())
+  try {
+    const leftovers: Leftover[] = []
+    for (const family of ['IPv4', 'IPv6'] as const) {
+      const table = tableOf(family)
+      const isThere = (await listTables(connection, table.family)).some(({ name }) => name === table.name)
+      if (isThere) await connection.commit(removeTable(table))
+      leftovers.push({ table, isRemoved: isThere })
+    }
+    return leftovers
+  } finally {
+    connection.close()
+  }
+}

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { describeObject, objectKey, serviceNameLabel, triggerTimeAnnotation } from '../kube/types.ts'
 import type { EndpointSlice, ObjectKey, Warning } from '../kube/types.ts'
 import { serviceEndpoints } from './endpoint.ts'
-import type { EndpointsByPort } from './endpoint.ts'
+import type { EndpointsByPort, ServiceEndpoints } from './endpoint.ts'
 import type { Family } from './ip.ts'
 
 const noEndpoints: EndpointsByPort = new Map()
@@ -33,11 +33,15 @@ type PendingSlice = { readonly name: string; readonly slice: EndpointSlice | und
 /** Those of one Service. Mostly there is one, so a list is smaller than a map, and it is searched as fast. */
 type PendingSlices = readonly PendingSlice[]
 
-/** The endpoints of all Services for one family, in two layers: what was last taken, and what has been told since. */
+/**
+ * The endpoints of all Services for one family, in two layers: what was last taken, and what has been told since. Only
+ * slices are kept; a Service's endpoints are made of them when somebody asks, which is seldom but after a change.
+ */
 export class EndpointTracker {
   readonly #options: EndpointTrackerOptions
   readonly #slices = new Map<ObjectKey, readonly EndpointSlice[]>()
-  readonly #endpoints = new Map<ObjectKey, EndpointsByPort>()
+  /** Made while they were taken, and not asked for since: whoever takes changes mostly asks once for each of them. */
+  readonly #justTaken = new Map<ObjectKey, EndpointsByPort>()
   readonly #pending = new Map<ObjectKey, PendingSlices>()
   /** The Service of each slice, in the latest layer. */
   readonly #serviceOf = new Map<ObjectKey, ObjectKey>()
@@ -97,10 +101,11 @@ export class EndpointTracker {
     const triggerTimes = this.#triggerTimes
     const services = [...this.#pending.keys()]
     let isConntrackCleanupNeeded = false
+    this.#justTaken.clear()
     for (const [service, pending] of this.#pending) {
-      const hadUdp = hasUdpPort(this.endpoints(service))
-      this.#apply(service, pending, warnings)
-      isConntrackCleanupNeeded ||= hadUdp || hasUdpPort(this.endpoints(service))
+      isConntrackCleanupNeeded ||= this.#hasUdpEndpoints(service)
+      const endpoints = this.#apply(service, pending, warnings)
+      isConntrackCleanupNeeded ||= hasUdpPort(endpoints)
     }
     this.#pending.clear()
     this.#changesPending = 0
@@ -111,7 +116,23 @@ export class EndpointTracker {
 
   /** As last taken. */
   endpoints(service: ObjectKey): EndpointsByPort {
-    return this.#endpoints.get(service) ?? noEndpoints
+    const justTaken = this.#justTaken.get(service)
+    if (justTaken !== undefined) {
+      this.#justTaken.delete(service)
+      return justTaken
+    }
+    const slices = this.#slices.get(service)
+    return slices === undefined ? noEndpoints : this.#endpointsIn(slices).byPort
+  }
+
+  #endpointsIn(slices: readonly EndpointSlice[]): ServiceEndpoints {
+    return serviceEndpoints(slices, this.#options.family, this.#options.nodeName)
+  }
+
+  #hasUdpEndpoints(service: ObjectKey): boolean {
+    const slices = this.#slices.get(service) ?? noSlices
+    const hasUdp = slices.some(({ ports }) => ports?.some(({ protocol }) => protocol === 'UDP'))
+    return hasUdp && hasUdpPort(this.#endpointsIn(slices).byPort)
   }
 
   #latest(service: ObjectKey, name: string): EndpointSlice | undefined {
@@ -131,19 +152,21 @@ export class EndpointTracker {
     this.#changesPending++
   }
 
-  #apply(service: ObjectKey, pending: PendingSlices, warnings: Warning[]): void {
+  #apply(service: ObjectKey, pending: PendingSlices, warnings: Warning[]): EndpointsByPort {
     const kept = (this.#slices.get(service) ?? noSlices).filter(
       ({ metadata }) => !pending.some(({ name }) => name === metadata.name),
     )
     const changed = pending.flatMap(({ slice }) => slice ?? [])
     const slices = kept.concat(changed)
-    const found = serviceEndpoints(slices, this.#options.family, this.#options.nodeName)
+    const found = this.#endpointsIn(slices)
     if (found.warnings.length > 0) {
       const changedObjects = new Set(changed.map((slice) => describeObject('EndpointSlice', slice.metadata)))
       warnings.push(...found.warnings.filter((warning) => changedObjects.has(warning.object)))
     }
-    store(this.#slices, service, slices, slices.length)
-    store(this.#endpoints, service, found.byPort, found.byPort.size)
+    if (slices.length > 0) this.#slices.set(service, slices)
+    else this.#slices.delete(service)
+    this.#justTaken.set(service, found.byPort)
+    return found.byPort
   }
 
   #noteTriggerTime(service: ObjectKey, slice: EndpointSlice): void {
@@ -167,10 +190,4 @@ export class EndpointTracker {
 function hasUdpPort(endpoints: EndpointsByPort): boolean {
   for (const key of endpoints.keys()) if (key.startsWith('udp:')) return true
   return false
-}
-
-/** Keeps no entry for a Service without anything. */
-function store<Value>(map: Map<ObjectKey, Value>, key: ObjectKey, value: Value, size: number): void {
-  if (size > 0) map.set(key, value)
-  else map.delete(key)
 }

@@ -185,6 +185,7 @@ function loadBalancerAddresses(service: Service, family: Family, warn: Warn): re
 
 /** A range that holds all addresses lifts the restriction of its family; so does a list without one valid range. */
 function sourceRanges(texts: readonly string[], family: Family, warn: Warn): readonly Cidr[] {
+  if (texts.length === 0) return none
   const found = new Set<Cidr>()
   for (const [index, text] of texts.entries()) {
     const cidr = parseCidr(text)

@@ -13,9 +13,9 @@ import { nodePortIpElements } from '../dataplane/node-ports.ts'
 import type { DataplaneOptions } from '../dataplane/options.ts'
 import type { SharedChain } from '../dataplane/shared-chain.ts'
 import { pickChain } from '../dataplane/picks.ts'
+import { packSlots, unpackSlots } from '../dataplane/slots.ts'
 import type { ObjectKey, Warning } from '../kube/types.ts'
 import type { Cidr } from '../model/cidr.ts'
-import { endpointKey } from '../model/endpoint.ts'
 import type { IpAddress } from '../model/ip.ts'
 import type { ServicePort } from '../model/service-port.ts'
 import type { NftSet } from '../nft/objects.ts'
@@ -128,14 +128,14 @@ export class Ledger {
     const placements = owner === undefined ? [] : (this.#entries.get(owner)?.placements ?? [])
     const placement = placements.find((found) => found.frontend === frontend)
     if (placement?.recordChain === undefined) return false
-    return placement.routes.some(({ slots }) => slots.some((slot) => endpointKey(slot) === endpoint))
+    return placement.routes.some(({ slots }) => unpackSlots(slots).includes(endpoint))
   }
 
   /** Renews the claims of a Service, and collects the frontends that others claim too or go on claiming. */
   #claim(service: ObjectKey, ports: readonly ServicePort[], contested: Set<string>): void {
     const before = this.#entries.get(service) ?? nothing
     const createdAt = ports[0]?.creationTimestamp ?? ''
-    const frontends = ports.flatMap((port) => frontendAddresses(port).map(frontendText))
+    const frontends = compact(ports.flatMap((port) => frontendAddresses(port).map(frontendText)))
     if (before.createdAt === createdAt && isSameClaims(before.frontends, frontends)) return
     for (const frontend of before.frontends) if (this.#claims.release(frontend, service)) contested.add(frontend)
     // The age decides among claimants, so it must be known before the claim.
@@ -171,7 +171,7 @@ export class Ledger {
       (set, element) => this.#add(set, element, change),
     )
     if (ports.length === 0) this.#entries.delete(service)
-    else this.#entries.set(service, { ...before, placements, elements: packed })
+    else this.#entries.set(service, { ...before, placements: compact(placements), elements: packed })
   }
 
   /** Counts the frontend as a user of its chains. */
@@ -179,7 +179,7 @@ export class Ledger {
     const { protocol, affinityTimeoutSeconds } = frontend
     const used = routes.map(({ route: { pick }, slots, chain }) => {
       const build = (): SharedChain => pickChain(this.#options, { ...pick, slotCount: slots.length })
-      return { list: pick.list, chain: this.#sharedChains.use(chain, build, change), slots }
+      return { list: pick.list, chain: this.#sharedChains.use(chain, build, change), slots: packSlots(slots) }
     })
     if (affinityTimeoutSeconds === 0 || used.length === 0) return { frontend: text, protocol, routes: used }
     const build = (): SharedChain => recordChain(this.#options, protocol, affinityTimeoutSeconds)
@@ -236,6 +236,11 @@ export class Ledger {
     if (ageA !== ageB) return ageA < ageB ? -1 : 1
     return a < b ? -1 : 1
   }
+}
+
+/** An array that is kept: one that has grown has room for more than it holds. */
+function compact<Item>(items: readonly Item[]): readonly Item[] {
+  return items.slice()
 }
 
 function isSameClaims(before: readonly string[], after: readonly string[]): boolean {

@@ -1,8 +1,7 @@
 import { frontendRoutes, type PlacedRoute } from '../dataplane/elements.ts'
 import type { Frontend } from '../dataplane/frontend.ts'
 import { type EndpointList, pickChainName } from '../dataplane/picks.ts'
-import { assignSlots, keptEndpoints } from '../dataplane/slots.ts'
-import type { Endpoint } from '../model/endpoint.ts'
+import { assignSlots, keptEndpoints, type PackedSlots, unpackSlots } from '../dataplane/slots.ts'
 import type { Protocol } from '../model/service-port.ts'
 import type { TableChange } from './table-change.ts'
 
@@ -16,13 +15,13 @@ export type Placement = {
 }
 
 /** The endpoints of one list in their slots, and the chain that picks among them. */
-type UsedRoute = { readonly list: EndpointList; readonly chain: string; readonly slots: readonly Endpoint[] }
+type UsedRoute = { readonly list: EndpointList; readonly chain: string; readonly slots: PackedSlots }
 
 /** The routes of a frontend with each endpoint in a slot, as near to where it was as can be. */
 export function placeRoutes(frontend: Frontend, previous: Placement | undefined): readonly PlacedRoute[] {
   return frontendRoutes(frontend).map((route) => {
-    const before = previous?.routes.find(({ list }) => list === route.pick.list)?.slots ?? []
-    const slots = assignSlots(before, route.endpoints)
+    const before = previous?.routes.find(({ list }) => list === route.pick.list)?.slots ?? ''
+    const slots = assignSlots(unpackSlots(before), route.endpoints)
     return { route, slots, chain: pickChainName({ ...route.pick, slotCount: slots.length }) }
   })
 }
@@ -37,8 +36,9 @@ export function compareEndpoints(before: readonly Placement[], after: readonly P
   let kept = 0
   for (const placement of before) {
     const now = routesOf.get(placement.frontend)
-    for (const { list, slots } of placement.routes) {
-      const stayed = keptEndpoints(slots, now?.routes.find((route) => route.list === list)?.slots ?? [])
+    for (const { list, slots: packed } of placement.routes) {
+      const slots = unpackSlots(packed)
+      const stayed = keptEndpoints(slots, unpackSlots(now?.routes.find((route) => route.list === list)?.slots ?? ''))
       kept += stayed
       const isStuckTo = placement.recordChain !== undefined
       if (isStuckTo && (stayed < slots.length || now?.recordChain === undefined)) change.unstuck.add(placement.protocol)
@@ -50,6 +50,6 @@ export function compareEndpoints(before: readonly Placement[], after: readonly P
 
 function endpointCount(placements: readonly Placement[]): number {
   let count = 0
-  for (const { routes } of placements) for (const { slots } of routes) count += slots.length
+  for (const { routes } of placements) for (const { slots } of routes) count += unpackSlots(slots).length
   return count
 }

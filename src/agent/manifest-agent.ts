@@ -1,5 +1,4 @@
-import { formatProblem } from '../kube/manifest-problem.ts'
-import { ManifestSource } from '../kube/manifest-source.ts'
+import { feedManifests } from './manifest-feed.ts'
 import { Proxier, type ProxierOptions } from './proxier.ts'
 
 export type ManifestAgentOptions = ProxierOptions & {
@@ -7,52 +6,31 @@ export type ManifestAgentOptions = ProxierOptions & {
   readonly manifests: string
 }
 
-/** Keeps the kernel as a directory of manifests says. Rules stay in force when it is closed. */
+/** A proxier that follows a directory of manifests, and nothing around it. Rules stay in force when it is closed. */
 export class ManifestAgent {
-  readonly proxier: Proxier
-  readonly #source: ManifestSource
+  readonly #options: ManifestAgentOptions
+  readonly #proxier: Proxier
   readonly #stop = new AbortController()
   #running: Promise<unknown> = Promise.resolve()
-  #isSynced = false
-  #hasUnreadable = false
 
   /** Throws NetlinkError as `Proxier` does. */
   constructor(options: ManifestAgentOptions) {
-    const { log, manifests } = options
-    this.proxier = new Proxier(options)
-    this.#source = new ManifestSource({
-      path: manifests,
-      onChanges: (events) => this.proxier.apply(events),
-      onSynced: () => {
-        this.#isSynced = true
-      },
-      onProblem: (problem) => {
-        if (problem.severity === 'error') this.#hasUnreadable = true
-        log[problem.severity === 'error' ? 'error' : 'warn'](formatProblem(problem))
-      },
-      signal: this.#stop.signal,
-    })
+    this.#options = options
+    this.#proxier = new Proxier(options)
   }
 
-  /**
-   * Reads the manifests, begins to program the kernel, and from then on follows changes by itself.
-   * Resolves false, and will program nothing, when the path, or a file there, could not be read.
-   */
+  /** Begins to program the kernel. Resolves false, and will program nothing, when not all could be read. */
   async start(): Promise<boolean> {
-    await this.#source.start()
-    // What a file says that cannot be read may be in force from an earlier run: without it the table would lose that.
-    if (!this.#isSynced || this.#hasUnreadable) return false
-    this.proxier.onServiceSynced()
-    this.proxier.onEndpointSlicesSynced()
-    this.#running = this.proxier.syncLoop(this.#stop.signal)
-    return true
+    const { manifests, log } = this.#options
+    const isRead = await feedManifests({ manifests, log, proxier: this.#proxier, signal: this.#stop.signal })
+    if (isRead) this.#running = this.#proxier.syncLoop(this.#stop.signal)
+    return isRead
   }
 
   /** Stops following; a sync that is going on is finished. */
   async close(): Promise<void> {
     this.#stop.abort()
-    this.#source.close()
     await this.#running
-    this.proxier.close()
+    this.#proxier.close()
   }
 }

@@ -30,14 +30,20 @@ export type PipelineOptions = {
 
 /** Who wants to know what becomes of syncs; nothing here may throw. */
 export type SyncListener = {
-  /** Called after each sync that went well. */
-  readonly onSync?: ((report: SyncReport, sync: EndedSync) => void) | undefined
+  /** Called after each sync that went well; the next one waits for what it returns. */
+  readonly onSync?: ((report: SyncReport, sync: EndedSync) => void | Promise<void>) | undefined
   readonly onSyncFailed?: ((sync: EndedSync) => void) | undefined
   /** Called with each request for a sync, also when one is due already. */
   readonly onSyncRequested?: ((family: Family) => void) | undefined
 }
 
-export type EndedSync = { readonly family: Family; readonly isFull: boolean; readonly durationMs: number }
+export type EndedSync = {
+  readonly family: Family
+  readonly isFull: boolean
+  readonly durationMs: number
+  /** Since the oldest request that it answers; undefined when nobody had asked. */
+  readonly sinceRequestMs: number | undefined
+}
 
 /** A sync runs at least this often, changes or not. */
 export const maxSyncPeriodMs = 3_600_000
@@ -49,6 +55,8 @@ export class Pipeline {
   #facts: NodeFacts
   #addresses: readonly IpAddress[] = []
   #syncer: Syncer
+  /** When the oldest request was made that no sync has answered. */
+  #requestedAt: number | undefined
 
   constructor(options: PipelineOptions) {
     this.#options = options
@@ -71,6 +79,7 @@ export class Pipeline {
 
   requestSync(): void {
     this.#options.onSyncRequested?.(this.#options.model.family)
+    this.#requestedAt ??= systemClock.now()
     this.#loop.request()
   }
 
@@ -124,18 +133,24 @@ export class Pipeline {
   async #sync(): Promise<boolean> {
     const { log, retryPeriodMs, model, onSync, onSyncFailed } = this.#options
     const { family } = model
-    const [start, isFull] = [systemClock.now(), this.#syncer.isRebuildDue]
-    const ended = (isFull: boolean): EndedSync => ({ family, isFull, durationMs: systemClock.now() - start })
+    const [start, isFull, requestedAt] = [systemClock.now(), this.#syncer.isRebuildDue, this.#requestedAt]
+    this.#requestedAt = undefined
+    const ended = (isFull: boolean): EndedSync => {
+      const now = systemClock.now()
+      const sinceRequestMs = requestedAt === undefined ? undefined : now - requestedAt
+      return { family, isFull, durationMs: now - start, sinceRequestMs }
+    }
     try {
       const report = await this.#syncer.sync()
       for (const warning of report.warnings) log.warn(formatWarning(warning))
       const hasDone = report.isFull || report.commit.operations > 0
       log[hasDone ? 'info' : 'debug'](reportFields(report), report.isFull ? 'programmed' : 'synced')
-      onSync?.(report, ended(report.isFull))
+      await onSync?.(report, ended(report.isFull))
       return true
     } catch (error) {
       const reason = error instanceof TransactionError ? error.message : error
       log.error({ family, err: reason }, `sync failed, retry in ${retryPeriodMs / 1000} s at the latest`)
+      this.#requestedAt = requestedAt ?? this.#requestedAt
       onSyncFailed?.(ended(isFull))
       return false
     }

@@ -18,7 +18,9 @@ export interface ClusterModelOptions {
 }
 
 /** What `takeChanges` made visible. */
-export interface ModelChanges extends Pick<EndpointChanges, 'isConntrackCleanupNeeded' | 'triggerTimes'> {
+export interface ModelChanges extends Pick<EndpointChanges, 'triggerTimes'> {
+  /** Whether UDP flows may be stale: a Service concerned had or has a UDP port, or endpoints of one. */
+  readonly isConntrackCleanupNeeded: boolean
   /** The Services whose ports or endpoints may differ from before. */
   readonly services: ReadonlySet<ObjectKey>
   /** What is wrong with objects that were set since the last time and was not reported before. */
@@ -95,6 +97,7 @@ export class ClusterModel {
     this.#cidrWarnings = []
     return {
       ...endpointChanges,
+      isConntrackCleanupNeeded: endpointChanges.isConntrackCleanupNeeded || services.isConntrackCleanupNeeded,
       services: concerned,
       warnings: [...services.warnings, ...warnings, ...cidrWarnings],
     }

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { describeObject, objectKey, serviceNameLabel, triggerTimeAnnotation } from '../kube/types.ts'
 import type { EndpointSlice, ObjectKey, Warning } from '../kube/types.ts'
-import { serviceEndpoints } from './endpoint.ts'
-import type { EndpointsByPort, ServiceEndpoints } from './endpoint.ts'
+import { serviceEndpoints, sliceWarnings } from './endpoint.ts'
+import type { EndpointsByPort } from './endpoint.ts'
 import type { Family } from './ip.ts'
 
 const noEndpoints: EndpointsByPort = new Map()
@@ -40,8 +40,6 @@ type PendingSlices = readonly PendingSlice[]
 export class EndpointTracker {
   readonly #options: EndpointTrackerOptions
   readonly #slices = new Map<ObjectKey, readonly EndpointSlice[]>()
-  /** Made while they were taken, and not asked for since: whoever takes changes mostly asks once for each of them. */
-  readonly #justTaken = new Map<ObjectKey, EndpointsByPort>()
   readonly #pending = new Map<ObjectKey, PendingSlices>()
   /** The Service of each slice, in the latest layer. */
   readonly #serviceOf = new Map<ObjectKey, ObjectKey>()
@@ -81,6 +79,7 @@ export class EndpointTracker {
     if (latest !== undefined && isDeepStrictEqual(latest, slice)) return false
     this.#serviceOf.set(key, service)
     this.#change(service, slice.metadata.name, slice)
+    this.#warnings.push(...sliceWarnings(slice))
     this.#noteTriggerTime(service, slice)
     return true
   }
@@ -101,11 +100,10 @@ export class EndpointTracker {
     const triggerTimes = this.#triggerTimes
     const services = [...this.#pending.keys()]
     let isConntrackCleanupNeeded = false
-    this.#justTaken.clear()
     for (const [service, pending] of this.#pending) {
       isConntrackCleanupNeeded ||= this.#hasUdpEndpoints(service)
-      const endpoints = this.#apply(service, pending, warnings)
-      isConntrackCleanupNeeded ||= hasUdpPort(endpoints)
+      this.#apply(service, pending)
+      isConntrackCleanupNeeded ||= this.#hasUdpEndpoints(service)
     }
     this.#pending.clear()
     this.#changesPending = 0
@@ -116,23 +114,15 @@ export class EndpointTracker {
 
   /** As last taken. */
   endpoints(service: ObjectKey): EndpointsByPort {
-    const justTaken = this.#justTaken.get(service)
-    if (justTaken !== undefined) {
-      this.#justTaken.delete(service)
-      return justTaken
-    }
     const slices = this.#slices.get(service)
-    return slices === undefined ? noEndpoints : this.#endpointsIn(slices).byPort
-  }
-
-  #endpointsIn(slices: readonly EndpointSlice[]): ServiceEndpoints {
+    if (slices === undefined) return noEndpoints
     return serviceEndpoints(slices, this.#options.family, this.#options.nodeName)
   }
 
   #hasUdpEndpoints(service: ObjectKey): boolean {
     const slices = this.#slices.get(service) ?? noSlices
-    const hasUdp = slices.some(({ ports }) => ports?.some(({ protocol }) => protocol === 'UDP'))
-    return hasUdp && hasUdpPort(this.#endpointsIn(slices).byPort)
+    const hasUdpPort = slices.some(({ ports }) => ports?.some(({ protocol }) => protocol === 'UDP'))
+    return hasUdpPort && [...this.endpoints(service).keys()].some((key) => key.startsWith('udp:'))
   }
 
   #latest(service: ObjectKey, name: string): EndpointSlice | undefined {
@@ -152,21 +142,13 @@ export class EndpointTracker {
     this.#changesPending++
   }
 
-  #apply(service: ObjectKey, pending: PendingSlices, warnings: Warning[]): EndpointsByPort {
+  #apply(service: ObjectKey, pending: PendingSlices): void {
     const kept = (this.#slices.get(service) ?? noSlices).filter(
       ({ metadata }) => !pending.some(({ name }) => name === metadata.name),
     )
-    const changed = pending.flatMap(({ slice }) => slice ?? [])
-    const slices = kept.concat(changed)
-    const found = this.#endpointsIn(slices)
-    if (found.warnings.length > 0) {
-      const changedObjects = new Set(changed.map((slice) => describeObject('EndpointSlice', slice.metadata)))
-      warnings.push(...found.warnings.filter((warning) => changedObjects.has(warning.object)))
-    }
+    const slices = kept.concat(pending.flatMap(({ slice }) => slice ?? []))
     if (slices.length > 0) this.#slices.set(service, slices)
     else this.#slices.delete(service)
-    this.#justTaken.set(service, found.byPort)
-    return found.byPort
   }
 
   #noteTriggerTime(service: ObjectKey, slice: EndpointSlice): void {
@@ -185,9 +167,4 @@ export class EndpointTracker {
   #warn(slice: EndpointSlice, field: string, message: string): void {
     this.#warnings.push({ object: describeObject('EndpointSlice', slice.metadata), field, message })
   }
-}
-
-function hasUdpPort(endpoints: EndpointsByPort): boolean {
-  for (const key of endpoints.keys()) if (key.startsWith('udp:')) return true
-  return false
 }

@@ -22,27 +22,34 @@ export interface Endpoint {
 
 export type EndpointsByPort = ReadonlyMap<PortKey, readonly Endpoint[]>
 
-export interface ServiceEndpoints {
-  /** No list is empty. */
-  readonly byPort: EndpointsByPort
-  readonly warnings: readonly Warning[]
-}
-
 const none: readonly never[] = []
 
 /**
- * The endpoints in the slices of one Service, each list in byte order of `ip:port` and without duplicates. Slices of
- * the other family are passed over. `nodeName` is this Node's name; with an empty one no endpoint is local.
+ * The endpoints in the slices of one Service, each list in byte order of `ip:port`, without duplicates and not empty.
+ * Slices of the other family and what `sliceWarnings` warns of are passed over. `nodeName` is this Node's name; with an
+ * empty one no endpoint is local.
  */
-export function serviceEndpoints(slices: readonly EndpointSlice[], family: Family, nodeName: string): ServiceEndpoints {
-  const warnings: Warning[] = []
+export function serviceEndpoints(slices: readonly EndpointSlice[], family: Family, nodeName: string): EndpointsByPort {
   const found = new Map<PortKey, KeyedEndpoint[]>()
   for (const slice of inNameOrder(slices)) {
-    if (slice.addressType === family) collectSlice(slice, nodeName, found, warnings)
+    if (slice.addressType === family) collectSlice(slice, nodeName, found)
   }
   const byPort = new Map<PortKey, readonly Endpoint[]>()
   for (const [key, endpoints] of found) byPort.set(key, inKeyOrder(endpoints))
-  return { byPort, warnings }
+  return byPort
+}
+
+/** What is wrong with a slice, and left out of the endpoints of its Service. */
+export function sliceWarnings(slice: EndpointSlice): readonly Warning[] {
+  const warnings: Warning[] = []
+  const warn: Warn = (field, message) => {
+    warnings.push({ object: describeObject('EndpointSlice', slice.metadata), field, message })
+  }
+  usablePorts(slice, warn)
+  for (const [index, endpoint] of (slice.endpoints ?? none).entries()) {
+    endpointAddress(endpoint, index, slice.addressType, warn)
+  }
+  return warnings
 }
 
 /** `10.180.0.1:80`, `[fd00:10:180::1]:80`: two endpoints of a service port with the same key are one. */
@@ -81,19 +88,13 @@ function byKey(a: KeyedEndpoint, b: KeyedEndpoint): number {
 
 type Warn = (field: string, message: string) => void
 
-function collectSlice(
-  slice: EndpointSlice,
-  nodeName: string,
-  found: Map<PortKey, KeyedEndpoint[]>,
-  warnings: Warning[],
-): void {
-  const warn: Warn = (field, message) => {
-    warnings.push({ object: describeObject('EndpointSlice', slice.metadata), field, message })
-  }
-  const ports = usablePorts(slice, warn)
+const ignoreWarning: Warn = () => {}
+
+function collectSlice(slice: EndpointSlice, nodeName: string, found: Map<PortKey, KeyedEndpoint[]>): void {
+  const ports = usablePorts(slice, ignoreWarning)
   const hintNames = createHintNames()
   for (const [index, sliceEndpoint] of (slice.endpoints ?? none).entries()) {
-    const ip = endpointAddress(sliceEndpoint, index, slice.addressType, warn)
+    const ip = endpointAddress(sliceEndpoint, index, slice.addressType, ignoreWarning)
     if (ip === undefined) continue
     for (const { key, port } of ports) {
       const endpoint = endpointAt(ip, port, sliceEndpoint, nodeName, hintNames)

@@ -8,6 +8,15 @@ import type { ServicePort } from './service-port.ts'
 const noPorts: readonly ServicePort[] = []
 const noWarnings: readonly Warning[] = []
 
+/** What changed since the last time. */
+export interface ServiceChanges {
+  readonly services: readonly ObjectKey[]
+  /** Whether a Service concerned had or has a UDP port. */
+  readonly isConntrackCleanupNeeded: boolean
+  /** Those that are new. */
+  readonly warnings: readonly Warning[]
+}
+
 /**
  * The ports of all Services for one family, in two layers: what was last taken, and what has been told since. Only what
  * differs is pending, so a change that is undone before it is taken leaves nothing behind.
@@ -46,17 +55,19 @@ export class ServiceTracker {
     return this.#update(key, noPorts, noWarnings)
   }
 
-  /** Makes the pending ports the known ones; the Services concerned, and the warnings that are new. */
-  take(): { readonly services: readonly ObjectKey[]; readonly warnings: readonly Warning[] } {
+  /** Makes the pending ports the known ones. */
+  take(): ServiceChanges {
     const services = [...this.#pending.keys()]
+    let isConntrackCleanupNeeded = false
     for (const [key, ports] of this.#pending) {
+      isConntrackCleanupNeeded ||= hasUdpPort(this.ports(key)) || hasUdpPort(ports)
       if (ports.length > 0) this.#ports.set(key, ports)
       else this.#ports.delete(key)
     }
     const warnings = [...this.#unreported].flatMap((key) => this.#warnings.get(key) ?? noWarnings)
     this.#pending.clear()
     this.#unreported.clear()
-    return { services, warnings }
+    return { services, isConntrackCleanupNeeded, warnings }
   }
 
   /** As last taken. */
@@ -87,4 +98,8 @@ export class ServiceTracker {
     this.#warnings.set(key, warnings)
     if (known.map(formatWarning).join('\n') !== warnings.map(formatWarning).join('\n')) this.#unreported.add(key)
   }
+}
+
+function hasUdpPort(ports: readonly ServicePort[]): boolean {
+  return ports.some(({ protocol }) => protocol === 'udp')
 }

@@ -84,15 +84,21 @@ export class Ledger {
   }
 
   /**
-   * Brings the named Services up to date, and those that contend with them for a frontend.
+   * Brings the named Services up to date, and those that contend with them for a frontend: one in each step, so that
+   * others get their turn between. Until it is done, neither the cluster nor the ledger may change in another way.
    * Returns the conflicts that were met.
    */
-  update(services: Iterable<ObjectKey>, cluster: Cluster, nowMs: number, change: TableChange): Warning[] {
+  *update(
+    services: Iterable<ObjectKey>,
+    cluster: Cluster,
+    nowMs: number,
+    change: TableChange,
+  ): Generator<void, readonly Warning[]> {
     const due = new Set(services)
     const contested = new Set<string>()
-    for (const service of due) this.#claim(service, cluster.ports(service), contested)
+    for (const service of due) yield this.#claim(service, cluster.ports(service), contested)
     for (const frontend of contested) for (const rival of this.#claims.claimants(frontend)) due.add(rival)
-    for (const service of due) this.#place(service, cluster.frontends(service), nowMs, change)
+    for (const service of due) yield this.#place(service, cluster.frontends(service), nowMs, change)
     return [...contested].flatMap((frontend) => this.#conflicts(frontend, cluster))
   }
 

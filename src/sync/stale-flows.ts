@@ -59,7 +59,7 @@ export class StaleFlows {
     const { family } = model
     const start = clock.now()
     const frontends = udpFrontends(model)
-    const formerFrontends = this.#knownFrontends.difference(frontends)
+    const formerFrontends = new Set([...this.#knownFrontends].filter((key) => !frontends.has(key)))
     if (frontends.size === 0 && formerFrontends.size === 0) {
       this.#isDue = false
       return undefined

@@ -12,6 +12,7 @@ import type { Clock } from './clock.ts'
 import { clusterOf } from './cluster-of.ts'
 import { Ledger } from './ledger.ts'
 import { TableChange } from './table-change.ts'
+import { inSlices } from './time-slices.ts'
 
 export type SyncerOptions = {
   readonly dataplane: DataplaneOptions
@@ -114,7 +115,7 @@ export class Syncer {
     const change = new TableChange()
     const services = this.#dueServices(isFull, changes.services)
     this.#isEverythingDue = false
-    const conflicts = ledger.update(services, clusterOf(model, this.#node), start, change)
+    const conflicts = await inSlices(ledger.update(services, clusterOf(model, this.#node), start, change), clock)
     ledger.updateServiceCidrs(model.serviceCidrs, change)
     ledger.updateNodePortIps(this.#nodePortIps, change)
     const planMs = clock.now() - start

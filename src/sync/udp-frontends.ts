@@ -22,7 +22,7 @@ export type FlowRules = {
 }
 
 /**
- * The UDP frontends of all Services as the model shows them, with the endpoints that serve, ready or not, whatever
+ * The UDP frontends of all Services as the model shows them, with the endpoints that serve or are ready, whatever
  * policies and topology make of them: a flow may stay where new ones would not go.
  */
 export function udpFrontends(model: ClusterModel): UdpFrontends {
@@ -34,7 +34,7 @@ export function udpFrontends(model: ClusterModel): UdpFrontends {
       for (const key of frontendKeys(port)) {
         const known = found.get(key)
         // Two Services that claim one frontend: a flow to an endpoint of either stays.
-        found.set(key, known === undefined ? serving : known.union(serving))
+        found.set(key, known === undefined ? serving : new Set([...known, ...serving]))
       }
     }
   }
@@ -67,7 +67,8 @@ const portBytes = 2
 const noSockets: ReadonlySet<string> = new Set()
 
 function servingSockets(endpoints: readonly Endpoint[] = []): ReadonlySet<string> {
-  const serving = endpoints.filter(({ isServing }) => isServing)
+  // Ready but not serving is what publishNotReadyAddresses makes of a Pod; new flows go there.
+  const serving = endpoints.filter(({ isServing, isReady }) => isServing || isReady)
   return serving.length === 0 ? noSockets : new Set(serving.map(({ ip, port }) => packSocket(ipBytes(ip), port)))
 }
 

@@ -9,6 +9,7 @@ import type { SetElement, TableContents } from '../nft/objects.ts'
 import { clusterOf } from './cluster-of.ts'
 import { Ledger } from './ledger.ts'
 import { TableChange } from './table-change.ts'
+import { atOnce } from './time-slices.ts'
 
 /** The whole table as a first sync would make it, for showing and explaining. Equal models give equal tables. */
 export function wantedTable(
@@ -21,7 +22,7 @@ export function wantedTable(
   const changes = model.takeChanges()
   const ledger = new Ledger(options, layout.sets)
   const change = new TableChange()
-  const conflicts = ledger.update([...model.serviceKeys()].sort(), clusterOf(model, node), 0, change)
+  const conflicts = atOnce(ledger.update([...model.serviceKeys()].sort(), clusterOf(model, node), 0, change))
   ledger.updateServiceCidrs(model.serviceCidrs, change)
   ledger.updateNodePortIps(nodePortIps, change)
   const elements = new Map<string, readonly SetElement[]>()

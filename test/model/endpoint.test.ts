@@ -3,14 +3,13 @@ import { describe, test } from 'node:test'
 import * as fc from 'fast-check'
 import { formatWarning } from '../../src/kube/types.ts'
 import type { EndpointConditions, EndpointSlice, SliceEndpoint } from '../../src/kube/types.ts'
-import { endpointKey, serviceEndpoints } from '../../src/model/endpoint.ts'
+import { endpointKey, serviceEndpoints, sliceWarnings } from '../../src/model/endpoint.ts'
 import type { Endpoint } from '../../src/model/endpoint.ts'
 import { endpoint, nodeName, slice, sliceEndpoint } from './fixtures.ts'
 
 function find(slices: EndpointSlice[], portKey: 'tcp:http' | 'tcp:' | 'udp:dns' = 'tcp:http'): readonly Endpoint[] {
-  const { byPort, warnings } = serviceEndpoints(slices, 'IPv4', nodeName)
-  assert.deepEqual(warnings.map(formatWarning), [])
-  return byPort.get(portKey) ?? []
+  assert.deepEqual(slices.flatMap(sliceWarnings).map(formatWarning), [])
+  return serviceEndpoints(slices, 'IPv4', nodeName).get(portKey) ?? []
 }
 
 function only(part: Partial<SliceEndpoint>): Endpoint {
@@ -45,9 +44,9 @@ describe('the ports of a slice', () => {
 
   test('a port without a name or without a number is skipped and reported', () => {
     const ports = [{ port: 8080 }, { name: 'http' }, { name: 'dns', port: 0 }]
-    const { byPort, warnings } = serviceEndpoints([slice({ endpoints, ports })], 'IPv4', nodeName)
-    assert.equal(byPort.size, 0)
-    assert.deepEqual(warnings.map(formatWarning), [
+    const object = slice({ endpoints, ports })
+    assert.equal(serviceEndpoints([object], 'IPv4', nodeName).size, 0)
+    assert.deepEqual(sliceWarnings(object).map(formatWarning), [
       'EndpointSlice shop/cart-1: ports[0].name: is missing',
       'EndpointSlice shop/cart-1: ports[1].port: is missing',
       'EndpointSlice shop/cart-1: ports[2].port: is missing',
@@ -55,7 +54,7 @@ describe('the ports of a slice', () => {
   })
 
   test('a port without endpoints has no list', () => {
-    assert.equal(serviceEndpoints([slice()], 'IPv4', nodeName).byPort.size, 0)
+    assert.equal(serviceEndpoints([slice()], 'IPv4', nodeName).size, 0)
   })
 })
 
@@ -84,7 +83,7 @@ describe('an endpoint', () => {
       'IPv4',
       '',
     )
-    assert.equal(nameless.byPort.get('tcp:http')?.[0]?.isLocal, false)
+    assert.equal(nameless.get('tcp:http')?.[0]?.isLocal, false)
   })
 
   test('has the names of its hints, and none for an empty list', () => {
@@ -106,9 +105,9 @@ describe('an endpoint', () => {
   test('without an address, with a malformed one or one of the other family is skipped and reported', () => {
     const addresses = [[], ['10.180.0'], ['fd00::1'], ['10.180.0.4']]
     const object = slice({ endpoints: addresses.map((addresses) => ({ addresses })) })
-    const { byPort, warnings } = serviceEndpoints([object], 'IPv4', nodeName)
+    const byPort = serviceEndpoints([object], 'IPv4', nodeName)
     assert.deepEqual(keys(byPort.get('tcp:http') ?? []), ['10.180.0.4:8080'])
-    assert.deepEqual(warnings.map(formatWarning), [
+    assert.deepEqual(sliceWarnings(object).map(formatWarning), [
       'EndpointSlice shop/cart-1: endpoints[0].addresses: has no entry',
       'EndpointSlice shop/cart-1: endpoints[1].addresses[0]: "10.180.0" is not an IPv4 address',
       'EndpointSlice shop/cart-1: endpoints[2].addresses[0]: "fd00::1" is not an IPv4 address',
@@ -120,9 +119,9 @@ describe('an endpoint', () => {
       addressType: 'IPv6',
       endpoints: [sliceEndpoint('::ffff:10.1.2.3'), sliceEndpoint('fd00::1')],
     })
-    const { byPort, warnings } = serviceEndpoints([object], 'IPv6', nodeName)
+    const byPort = serviceEndpoints([object], 'IPv6', nodeName)
     assert.deepEqual(keys(byPort.get('tcp:http') ?? []), ['[fd00::1]:8080'])
-    assert.equal(warnings.length, 1)
+    assert.equal(sliceWarnings(object).length, 1)
   })
 })
 

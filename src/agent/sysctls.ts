@@ -55,7 +55,7 @@ export function applyConntrackSettings(
   return changes
 }
 
-/** The most flows to track, 0 for what the kernel has: at most 1,048,576, also where `min` is more. */
+/** The most flows to track; 0 for what the kernel has. What the cores make is cut off at 1,048,576, and `min` then means nothing. */
 export function conntrackMax({ maxPerCore, min }: ConntrackSettings, cores: number): number {
   if (maxPerCore === 0) return 0
   const scaled = maxPerCore * cores
@@ -89,11 +89,9 @@ const hashSizePath = 'sys/module/nf_conntrack/parameters/hashsize'
 function parameters(settings: ConntrackSettings, cores: number): readonly Parameter[] {
   const max = conntrackMax(settings, cores)
   const field = 'conntrack.maxPerCore'
+  const hashSize: Parameter = { path: hashSizePath, value: Math.floor(max / 4), field, off: '0', isLowerBound: true }
   return [
-    ...(max > 0 ? [sysctl('nf_conntrack_max', max, field)] : []),
-    ...(max > 0
-      ? [{ path: hashSizePath, value: Math.floor(max / 4), field, off: '0', isLowerBound: true } as const]
-      : []),
+    ...(max > 0 ? [sysctl('nf_conntrack_max', max, field), hashSize] : []),
     ...timeout('tcp_timeout_established', settings.tcpEstablishedTimeoutMs, 'tcpEstablishedTimeout'),
     ...timeout('tcp_timeout_close_wait', settings.tcpCloseWaitTimeoutMs, 'tcpCloseWaitTimeout'),
     ...(settings.tcpBeLiberal ? [sysctl('nf_conntrack_tcp_be_liberal', 1, 'conntrack.tcpBeLiberal', 'false')] : []),
@@ -130,7 +128,7 @@ function write(path: string, before: number, parameter: Parameter): void {
 function refused(what: string, path: string, { field, off }: Parameter, error: unknown): SysctlError {
   const cause = error as NodeJS.ErrnoException
   const reason = reasons[cause.code ?? '']
-  const alone = `${field} ${off} leaves it alone`
+  const alone = `${field}: ${off} leaves it alone`
   return new SysctlError(`${what}: ${cause.code}${reason === undefined ? '' : ` (${reason})`}; ${alone}`, path, cause)
 }
 

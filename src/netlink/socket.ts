@@ -37,6 +37,14 @@ const NETLINK_EXT_ACK = 11
 /** How often a dump that the kernel calls inconsistent (NLM_F_DUMP_INTR) is started again. */
 const dumpAttempts = 10
 
+/** What becomes of the messages of a dump, which may be started more than once. */
+export type DumpHandling = {
+  readonly attempts: number
+  /** Called before each attempt: what earlier ones brought does not count. */
+  readonly onStart: () => void
+  readonly onMessage: (message: Message) => void
+}
+
 const readAsync = promisify(read)
 const writeAsync = promisify(write)
 
@@ -120,12 +128,35 @@ export class NetlinkSocket {
     value: T,
     decode: (message: Message) => R,
   ): Promise<R[]> {
+    let results: R[] = []
+    const isWhole = await this.dumpEach(operation, type, codec, value, {
+      attempts: dumpAttempts,
+      onStart: () => {
+        results = []
+      },
+      onMessage: (message) => results.push(decode(message)),
+    })
+    if (isWhole) return results
+    throw new NetlinkError(operation, 'EINTR', { kernelMessage: `interrupted ${dumpAttempts} times by changes` })
+  }
+
+  /**
+   * Sends one dump request and hands over each message, in order. A dump that the kernel marks as interrupted is started
+   * again, at once. Returns whether the last attempt was whole: an interrupted one may lack messages. Throws NetlinkError.
+   */
+  async dumpEach<T>(
+    operation: string,
+    type: number,
+    codec: Codec<T>,
+    value: T,
+    { attempts, onStart, onMessage }: DumpHandling,
+  ): Promise<boolean> {
     return this.#exclusively(async () => {
-      for (let attempt = 1; attempt <= dumpAttempts; attempt++) {
-        const results = await this.#dumpOnce(operation, type, codec, value, decode)
-        if (results !== 'interrupted') return results
+      for (let attempt = 1; attempt <= attempts; attempt++) {
+        onStart()
+        if (await this.#dumpOnce(operation, type, codec, value, onMessage)) return true
       }
-      throw new NetlinkError(operation, 'EINTR', { kernelMessage: `interrupted ${dumpAttempts} times by changes` })
+      return false
     })
   }
 
@@ -158,16 +189,16 @@ export class NetlinkSocket {
     closeSync(this.#fd)
   }
 
-  async #dumpOnce<T, R>(
+  /** Returns false when the dump was interrupted. */
+  async #dumpOnce<T>(
     operation: string,
     type: number,
     codec: Codec<T>,
     value: T,
-    decode: (message: Message) => R,
-  ): Promise<R[] | 'interrupted'> {
+    onMessage: (message: Message) => void,
+  ): Promise<boolean> {
     const seq = this.nextSeq()
     await this.#send(oneMessage(type, NLM_F_REQUEST | NLM_F_DUMP, seq, codec, value))
-    const results: R[] = []
     let isInterrupted = false
     let decodeFailure: { readonly error: unknown } | undefined
     for (;;) {
@@ -182,12 +213,12 @@ export class NetlinkSocket {
         if (message.type === NLMSG_ERROR || message.type === NLMSG_DONE) {
           const error = message.payload.length >= 4 ? refusal(withHeader(message), operation) : undefined
           if (decodeFailure !== undefined) throw decodeFailure.error
-          if (error === undefined || error.errno === 'EINTR') return isInterrupted || error ? 'interrupted' : results
+          if (error === undefined || error.errno === 'EINTR') return !isInterrupted && error === undefined
           throw error
         }
         if (decodeFailure !== undefined) continue
         try {
-          results.push(decode(message))
+          onMessage(message)
         } catch (error) {
           // The kernel refuses the next dump (EBUSY) until this one is read to its end.
           decodeFailure = { error }

@@ -5,6 +5,7 @@ import type { NetlinkError } from '../netlink/errors.ts'
 import { AF_INET, AF_INET6 } from '../netlink/inet.ts'
 import type { NetlinkSocket } from '../netlink/socket.ts'
 import type { Clock } from './clock.ts'
+import { inSlices } from './time-slices.ts'
 import { isStaleFlow, nodePortIpKeys, udpFrontends } from './udp-frontends.ts'
 
 export type StaleFlowsOptions = {
@@ -58,7 +59,7 @@ export class StaleFlows {
     const { model, socket, clock } = this.#options
     const { family } = model
     const start = clock.now()
-    const frontends = udpFrontends(model)
+    const frontends = await inSlices(udpFrontends(model), clock)
     const formerFrontends = new Set([...this.#knownFrontends].filter((key) => !frontends.has(key)))
     if (frontends.size === 0 && formerFrontends.size === 0) {
       this.#isDue = false

@@ -23,14 +23,18 @@ export type FlowRules = {
 
 /**
  * The UDP frontends of all Services as the model shows them, with the endpoints that serve or are ready, whatever
- * policies and topology make of them: a flow may stay where new ones would not go.
+ * policies and topology make of them: a flow may stay where new ones would not go. One Service in each step; until it is
+ * done the model may not change.
  */
-export function udpFrontends(model: ClusterModel): UdpFrontends {
+export function* udpFrontends(model: ClusterModel): Generator<void, UdpFrontends> {
   const found = new Map<string, ReadonlySet<string>>()
   for (const service of model.serviceKeys()) {
-    for (const port of model.servicePorts(service)) {
-      if (port.protocol !== 'udp') continue
-      const serving = servingSockets(model.endpoints(service).get(portKey('udp', port.portName)))
+    yield
+    const ports = model.servicePorts(service)
+    if (!ports.some(isUdp)) continue
+    const endpoints = model.endpoints(service)
+    for (const port of ports.filter(isUdp)) {
+      const serving = servingSockets(endpoints.get(portKey('udp', port.portName)))
       for (const key of frontendKeys(port)) {
         const known = found.get(key)
         // Two Services that claim one frontend: a flow to an endpoint of either stays.
@@ -65,6 +69,10 @@ function nodePortKey({ nodePortIps }: FlowRules, destination: string): string {
 
 const portBytes = 2
 const noSockets: ReadonlySet<string> = new Set()
+
+function isUdp({ protocol }: ServicePort): boolean {
+  return protocol === 'udp'
+}
 
 function servingSockets(endpoints: readonly Endpoint[] = []): ReadonlySet<string> {
   // Ready but not serving is what publishNotReadyAddresses makes of a Pod; new flows go there.

@@ -8,6 +8,11 @@ import { ClusterModel } from '../../src/model/cluster-model.ts'
 import type { Family } from '../../src/model/ip.ts'
 import { dualStackService, nodeName, service, slice, sliceEndpoint } from './fixtures.ts'
 
+type Told = Service | EndpointSlice
+
+/** Has a TCP port only. */
+const other = service({ clusterIPs: ['172.30.0.42'] }, { name: 'web' })
+
 function model(family: Family = 'IPv4'): ClusterModel {
   return new ClusterModel({ family, nodeName, processStartMs: 0 })
 }
@@ -26,6 +31,53 @@ test('the Services concerned are those whose ports or endpoints changed', () => 
   cluster.deleteEndpointSlice('shop', 'till-1')
   assert.deepEqual(cluster.takeChanges().services, new Set(['shop/cart', 'shop/till']))
   assert.deepEqual([...cluster.serviceKeys()], [])
+})
+
+describe('UDP flows may be stale', () => {
+  const udp = { name: 'dns', protocol: 'UDP', port: 53 } as const
+  const slicePorts = [{ name: 'dns', protocol: 'UDP', port: 5353 }] as const
+  const withUdp = service({ ports: [udp] })
+  const endpoints = slice({ ports: slicePorts, endpoints: [sliceEndpoint('10.180.0.1')] })
+
+  const cases: readonly [title: string, before: readonly Told[], change: (cluster: ClusterModel) => void, boolean][] = [
+    ['when a Service with a UDP port comes', [], (cluster) => cluster.setService(withUdp), true],
+    ['when it goes', [withUdp], (cluster) => cluster.deleteService('shop', 'cart'), true],
+    ['when it loses the port', [withUdp], (cluster) => cluster.setService(service()), true],
+    [
+      'when it loses an address',
+      [service({ ports: [udp], externalIPs: ['1.2.3.4'] })],
+      (cluster) => cluster.setService(withUdp),
+      true,
+    ],
+    ['when endpoints of a UDP port come', [withUdp], (cluster) => cluster.setEndpointSlice(endpoints), true],
+    [
+      'when they go',
+      [withUdp, endpoints],
+      (cluster) => cluster.deleteEndpointSlice('shop', endpoints.metadata.name),
+      true,
+    ],
+    ['not when nothing changes', [withUdp, endpoints], (cluster) => cluster.setService(withUdp), false],
+    ['not when a Service without UDP changes', [withUdp, endpoints], (cluster) => cluster.setService(other), false],
+    [
+      'not when its endpoints do',
+      [withUdp, endpoints, other],
+      (cluster) => cluster.setEndpointSlice(slice({ name: 'web-1', service: 'web' })),
+      false,
+    ],
+  ]
+  for (const [title, before, change, expected] of cases) {
+    test(title, () => {
+      const cluster = model()
+      for (const object of before) {
+        if (object.kind === 'Service') cluster.setService(object)
+        else cluster.setEndpointSlice(object)
+      }
+      cluster.takeChanges()
+      change(cluster)
+      assert.equal(cluster.takeChanges().isConntrackCleanupNeeded, expected)
+      assert.equal(cluster.takeChanges().isConntrackCleanupNeeded, false)
+    })
+  }
 })
 
 test('each family sees its own part of a dual-stack cluster', () => {

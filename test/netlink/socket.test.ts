@@ -204,6 +204,32 @@ describe('a dump of many messages', needs(root), () => {
     assert.equal(attempts, 10)
   })
 
+  test('may be told to make do with what it has after some interruptions', async () => {
+    const interrupted = async (times: number) => {
+      let attempts = 0
+      let received = 0
+      let isFirst = true
+      const isWhole = await socket.dumpEach('RTM_GETADDR', RTM_GETADDR, addressRequest, everyIpv6Address, {
+        attempts: 5,
+        onStart() {
+          attempts++
+          received = 0
+          isFirst = true
+        },
+        onMessage() {
+          received++
+          if (isFirst && attempts <= times) changeAddresses(attempts % 2 === 1)
+          isFirst = false
+        },
+      })
+      changeAddresses(false)
+      return { isWhole, attempts, hasReceived: received > addressCount / 2 }
+    }
+    assert.deepEqual(await interrupted(0), { isWhole: true, attempts: 1, hasReceived: true })
+    assert.deepEqual(await interrupted(4), { isWhole: true, attempts: 5, hasReceived: true })
+    assert.deepEqual(await interrupted(5), { isWhole: false, attempts: 5, hasReceived: true })
+  })
+
   test('that cannot be decoded leaves the socket usable', async () => {
     const failing = () => {
       throw new RangeError('cannot decode')

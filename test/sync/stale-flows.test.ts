@@ -93,13 +93,9 @@ describe('stale flows', needs(root), () => {
       await have({ destination: ['8.8.8.8', 53] }),
       await have({ destination: ['8.8.8.8', 30_053] }),
     ]
-    assert.deepEqual(await reconcile(dnsAt('10.180.0.2')), {
-      family: 'IPv4',
-      deleted: 3,
-      durationMs: 5,
-      isWhole: true,
-      failure: undefined,
-    })
+    const { durationMs = 0, ...report } = (await reconcile(dnsAt('10.180.0.2'))) ?? {}
+    assert.deepEqual(report, { family: 'IPv4', deleted: 3, isWhole: true, failure: undefined })
+    assert.ok(durationMs > 0)
     assert.deepEqual(await left(), staying.map(flowText).sort())
   })
 

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import * as fc from 'fast-check'
+import type { Frontend } from '../../src/dataplane/frontend.ts'
 import type { Service } from '../../src/kube/types.ts'
 import { ClusterModel } from '../../src/model/cluster-model.ts'
+import type { Endpoint } from '../../src/model/endpoint.ts'
 import { packSocket } from '../../src/netlink/flow.ts'
 import { inetPton } from '../../src/netlink/inet.ts'
+import { clusterOf } from '../../src/sync/cluster-of.ts'
+import { atOnce } from '../../src/sync/time-slices.ts'
 import { type FlowRules, isStaleFlow, nodePortIpKeys, udpFrontends } from '../../src/sync/udp-frontends.ts'
 import { families } from '../lab/addresses.ts'
 import { ip, nodeName, service, slice, sliceEndpoint } from '../model/fixtures.ts'
@@ -47,7 +52,7 @@ for (const [name, plan] of Object.entries(families)) {
     for (const object of objects) setObject(model, object)
     model.takeChanges()
     return {
-      frontends: udpFrontends(model),
+      frontends: atOnce(udpFrontends(model)),
       formerFrontends: new Set(),
       nodePortIps: nodePortIpKeys([ip(plan.node)]),
     }
@@ -170,6 +175,54 @@ for (const [name, plan] of Object.entries(families)) {
       assert.equal(rulesOf(service({ ...spec, ports: others }, {}, status), webSlice).frontends.size, 0)
     })
   })
+}
+
+test('no flow that the table makes now is stale', () => {
+  const policy = fc.constantFrom('Cluster', 'Local')
+  const conditions = fc.record({ ready: fc.boolean(), serving: fc.boolean(), terminating: fc.boolean() })
+  const endpoint = fc.record({ conditions, nodeName: fc.constantFrom(nodeName, 'node-2') })
+  const count = { kept: 0 }
+  fc.assert(
+    fc.property(policy, policy, fc.array(endpoint, { maxLength: 5 }), (internal, external, endpoints) => {
+      const { localEndpoints, node: nodeIp } = families.ipv4
+      const dns = service({
+        type: 'NodePort',
+        externalIPs: ['192.168.99.22'],
+        internalTrafficPolicy: internal,
+        externalTrafficPolicy: external,
+        ports,
+      })
+      const model = new ClusterModel({ family: 'IPv4', nodeName, processStartMs: 0 })
+      setObject(model, dns)
+      const at = endpoints.map((parts, index) => sliceEndpoint(localEndpoints[index]!, parts))
+      setObject(model, slice({ ports: slicePorts, endpoints: at }))
+      model.takeChanges()
+      const nodePortIps = nodePortIpKeys([ip(nodeIp)])
+      const rules = { frontends: atOnce(udpFrontends(model)), formerFrontends: new Set<string>(), nodePortIps }
+      const made = clusterOf(model, { name: nodeName }).frontends('shop/cart')
+      for (const frontend of made.flatMap(({ frontends }) => frontends)) {
+        if (frontend.protocol !== 'udp') continue
+        const destination = key(frontend.kind === 'ip' ? frontend.ip : nodeIp, frontend.port)
+        for (const used of endpointsOf(frontend)) {
+          assert.equal(isStaleFlow(rules, destination, key(used.ip, used.port), 0), false)
+          count.kept++
+        }
+      }
+    }),
+  )
+  assert.ok(count.kept > 100, `${count.kept} flows`)
+})
+
+function endpointsOf({ treatment }: Frontend): readonly Endpoint[] {
+  switch (treatment.kind) {
+    case 'pick':
+      return treatment.endpoints
+    case 'external-local':
+      return [...treatment.cluster, ...treatment.local]
+    case 'reject':
+    case 'drop':
+      return []
+  }
 }
 
 function key(address: string, port: number): string {

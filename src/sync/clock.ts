@@ -1,10 +1,6 @@
-/** Time as the sync loop sees it; tests pass one that they move by hand. */
-export type Clock = {
-  /** Milliseconds that only ever grow. */
-  readonly now: () => number
-  /** Calls `run` once after `delayMs`; the result cancels it. */
-  readonly schedule: (delayMs: number, run: () => void) => () => void
-}
+import type { Clock } from '../kube/clock.ts'
+
+export type { Clock }
 
 export const systemClock: Clock = {
   now: () => performance.now(),

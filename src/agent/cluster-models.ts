@@ -1,8 +1,10 @@
 import { type KubeObject, type Node, type ObjectEvent, zoneLabel } from '../kube/types.ts'
 import { ClusterModel } from '../model/cluster-model.ts'
-import { type Family, familyOf, type IpAddress, parseIp } from '../model/ip.ts'
+import type { Family, IpAddress } from '../model/ip.ts'
+import { nodeIps } from '../model/node-ips.ts'
 import type { NodeTopology } from '../model/topology.ts'
 import type { NodeFacts } from './dataplane-options.ts'
+import { isLoopback } from './node-port-addresses.ts'
 
 export type ClusterModelsOptions = {
   readonly families: readonly Family[]
@@ -27,21 +29,17 @@ export class ClusterModels {
     return this.#node
   }
 
-  /**
-   * What else this Node's object says: its main addresses (the first InternalIP of each family, else the first
-   * ExternalIP) and its pod ranges. A bind address that is not unspecified takes its family's place.
-   */
-  facts(bindAddress?: string): NodeFacts {
-    const ips: Partial<Record<Family, IpAddress>> = {}
-    const bound = parseIp(bindAddress ?? '')
-    if (bound !== undefined && bound !== '0.0.0.0' && bound !== '::') ips[familyOf(bound)] = bound
-    for (const wanted of ['InternalIP', 'ExternalIP']) {
-      for (const { type, address } of this.#nodeObject?.status?.addresses ?? []) {
-        const ip = type === wanted ? parseIp(address) : undefined
-        if (ip !== undefined) ips[familyOf(ip)] ??= ip
-      }
-    }
-    return { ips, podCidrs: this.#nodeObject?.spec?.podCIDRs ?? [] }
+  /** This Node's object as it was told last, also when it is gone. */
+  get nodeObject(): Node | undefined {
+    return this.#nodeObject
+  }
+
+  /** What else this Node's object says; a bind address that is not unspecified takes its family's place. */
+  facts(bindAddress?: IpAddress): NodeFacts {
+    const { spec, status } = this.#nodeObject ?? {}
+    const { ips } = nodeIps({ bindAddress, nodeAddresses: status?.addresses ?? [] })
+    const reachable = Object.entries(ips).filter(([, ip]) => !isLoopback(ip))
+    return { ips: Object.fromEntries(reachable), podCidrs: spec?.podCIDRs ?? [] }
   }
 
   /** Tells the models; returns whether a sync is needed, and what is another than before: this Node's zone, its facts. */

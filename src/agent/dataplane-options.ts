@@ -3,11 +3,11 @@ import type { LocalDetector } from '../dataplane/local-detector.ts'
 import type { DataplaneOptions } from '../dataplane/options.ts'
 import { parseCidr } from '../model/cidr.ts'
 import type { Family, IpAddress } from '../model/ip.ts'
-import { isLoopback, nodePortRanges } from './node-port-addresses.ts'
+import { nodePortRanges } from './node-port-addresses.ts'
 
 /** What is known of this Node when the table is laid out. */
 export type NodeFacts = {
-  /** The Node's main addresses, first of each family. */
+  /** The Node's main address of each family that has one which others can reach. */
   readonly ips: Readonly<Partial<Record<Family, IpAddress>>>
   readonly podCidrs: readonly string[]
 }
@@ -22,7 +22,7 @@ export function dataplaneOptions(family: Family, config: DataplaneConfig, node: 
     masqueradeMark: config.masqueradeMark,
     nodePortAddresses: nodePortRanges(family, config, node) === 'all' ? 'all' : 'selected',
     ...(localDetector === undefined ? {} : { localDetector }),
-    ...(nodeIp === undefined || isLoopback(nodeIp) ? {} : { nodeIp }),
+    ...(nodeIp === undefined ? {} : { nodeIp }),
   }
 }
 

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const attempts = 2
@@ -11,7 +11,7 @@ const pauseMs = 100
 export async function setOomScore(adjustment: number, file = '/proc/self/oom_score_adj'): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      writeFileSync(file, String(adjustment))
+      if (readFileSync(file, 'utf8').trim() !== String(adjustment)) writeFileSync(file, String(adjustment))
       return
     } catch (error) {
       if (attempt === attempts) throw error

@@ -6,15 +6,17 @@ import type { ClusterModel } from '../model/cluster-model.ts'
 import type { Family, IpAddress } from '../model/ip.ts'
 import type { NodeTopology } from '../model/topology.ts'
 import { NetlinkError } from '../netlink/errors.ts'
+import type { NetlinkSocket } from '../netlink/socket.ts'
 import { NftConnection } from '../nft/connection.ts'
 import { readElements } from '../nft/dump.ts'
 import { TransactionError } from '../nft/errors.ts'
 import type { SetElement } from '../nft/objects.ts'
 import { systemClock } from '../sync/clock.ts'
+import { StaleFlows, type StaleFlowsReport } from '../sync/stale-flows.ts'
 import { SyncLoop } from '../sync/sync-loop.ts'
 import { Syncer, type SyncReport } from '../sync/syncer.ts'
 import { dataplaneOptions, type NodeFacts } from './dataplane-options.ts'
-import { nodePortRanges, selectNodePortIps } from './node-port-addresses.ts'
+import { healthCheckIps, nodePortIps, nodePortRanges, selectNodePortIps } from './node-port-addresses.ts'
 
 export type PipelineOptions = {
   readonly model: ClusterModel
@@ -26,13 +28,19 @@ export type PipelineOptions = {
   readonly retryPeriodMs: number
   readonly log: Logger
   readonly connection: NftConnection
+  /** Of NETLINK_NETFILTER, for conntrack; closed with the pipeline, as the connection is. */
+  readonly conntrack: NetlinkSocket
 } & SyncListener
 
 /** Who wants to know what becomes of syncs; nothing here may throw. */
 export type SyncListener = {
-  /** Called after each sync that went well; the next one waits for what it returns. */
-  readonly onSync?: ((report: SyncReport, sync: EndedSync) => void | Promise<void>) | undefined
+  /** Called after each sync that went well. */
+  readonly onSync?: ((report: SyncReport, sync: EndedSync) => void) | undefined
   readonly onSyncFailed?: ((sync: EndedSync) => void) | undefined
+  /** Called after each search for flows that had become stale. */
+  readonly onFlowsReconciled?: ((report: StaleFlowsReport) => void) | undefined
+  /** Called with the addresses on which load balancers may ask for a Service's health, when they may be others than before. */
+  readonly onHealthCheckIps?: ((family: Family, ips: 'all' | readonly IpAddress[]) => void) | undefined
   /** Called with each request for a sync, also when one is due already. */
   readonly onSyncRequested?: ((family: Family) => void) | undefined
 }
@@ -55,14 +63,18 @@ export class Pipeline {
   #facts: NodeFacts
   #addresses: readonly IpAddress[] = []
   #syncer: Syncer
+  readonly #staleFlows: StaleFlows
+  /** What was last wrong with the search for stale flows, so that it is logged once. */
+  #flowsProblem: string | undefined
   /** When the oldest request was made that no sync has answered. */
   #requestedAt: number | undefined
 
   constructor(options: PipelineOptions) {
     this.#options = options
-    const { node, facts, minSyncPeriodMs, retryPeriodMs } = options
+    const { model, node, facts, conntrack, minSyncPeriodMs, retryPeriodMs } = options
     this.#facts = facts
     this.#syncer = this.#newSyncer(node)
+    this.#staleFlows = new StaleFlows({ model, socket: conntrack, clock: systemClock })
     this.#loop = new SyncLoop({
       run: () => this.#sync(),
       minIntervalMs: minSyncPeriodMs,
@@ -106,11 +118,16 @@ export class Pipeline {
   /** Tells the addresses that this machine has now. */
   setAddresses(addresses: readonly IpAddress[]): void {
     this.#addresses = addresses
-    this.#syncer.setNodePortIps(selectNodePortIps(this.#nodePortRanges, addresses))
+    const ranges = this.#nodePortRanges
+    this.#syncer.setNodePortIps(selectNodePortIps(ranges, addresses))
+    const { family } = this.#options.model
+    this.#staleFlows.setNodePortIps(nodePortIps(family, ranges, addresses))
+    this.#options.onHealthCheckIps?.(family, healthCheckIps(family, ranges, addresses))
   }
 
   close(): void {
     this.#options.connection.close()
+    this.#staleFlows.close()
   }
 
   get #nodePortRanges(): ReturnType<typeof nodePortRanges> {
@@ -145,7 +162,9 @@ export class Pipeline {
       for (const warning of report.warnings) log.warn(formatWarning(warning))
       const hasDone = report.isFull || report.commit.operations > 0
       log[hasDone ? 'info' : 'debug'](reportFields(report), report.isFull ? 'programmed' : 'synced')
-      await onSync?.(report, ended(report.isFull))
+      // A sync that failed may have said that it is needed.
+      await this.#reconcileFlows(report.isFull || report.changes.isConntrackCleanupNeeded)
+      onSync?.(report, ended(report.isFull))
       return true
     } catch (error) {
       const reason = error instanceof TransactionError ? error.message : error
@@ -154,6 +173,31 @@ export class Pipeline {
       onSyncFailed?.(ended(isFull))
       return false
     }
+  }
+
+  /** Never makes a sync fail: the table is right, whatever old flows do. */
+  async #reconcileFlows(isCleanupNeeded: boolean): Promise<void> {
+    const { log, model, onFlowsReconciled } = this.#options
+    try {
+      const report = await this.#staleFlows.reconcile(isCleanupNeeded)
+      if (report === undefined) return
+      onFlowsReconciled?.(report)
+      const { family, deleted, durationMs, isWhole, failure } = report
+      const level = deleted > 0 ? 'info' : 'debug'
+      log[level]({ family, deleted, durationMs: rounded(durationMs), whole: isWhole }, 'stale UDP flows forgotten')
+      this.#noteFlowsProblem(failure?.message)
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) log.error({ family: model.family, err: error }, 'stale UDP flows not found')
+      else this.#noteFlowsProblem(error.message)
+    }
+  }
+
+  #noteFlowsProblem(problem: string | undefined): void {
+    const { log, model } = this.#options
+    if (problem !== undefined && problem !== this.#flowsProblem) {
+      log.error({ family: model.family, err: problem }, 'stale UDP flows stay; the next sync tries again')
+    }
+    this.#flowsProblem = problem
   }
 }
 

@@ -3,6 +3,7 @@ import type { DataplaneConfig } from '../config/dataplane-flags.ts'
 import type { EndpointSlice, KubeObject, Node, ObjectEvent, Service, ServiceCIDR } from '../kube/types.ts'
 import type { ClusterModel } from '../model/cluster-model.ts'
 import type { Family, IpAddress } from '../model/ip.ts'
+import { NETLINK_NETFILTER, NetlinkSocket } from '../netlink/socket.ts'
 import { NftConnection } from '../nft/connection.ts'
 import { AddressWatcher } from './address-watcher.ts'
 import { ClusterModels } from './cluster-models.ts'
@@ -16,7 +17,7 @@ export type ProxierOptions = SyncListener & {
   readonly families: readonly Family[]
   readonly dataplane: DataplaneConfig
   /** Stands for the Node's main address of its family, unless it is unspecified. */
-  readonly bindAddress?: string | undefined
+  readonly bindAddress?: IpAddress | undefined
   /** Pause between the end of a sync and the begin of the next one. */
   readonly minSyncPeriodMs: number
   /** After a failed sync the next one begins at the latest so long after its end. */
@@ -47,6 +48,7 @@ export class Proxier {
   readonly #synced = new Set<'Service' | 'EndpointSlice'>()
   readonly #initialised = Promise.withResolvers<void>()
   #addresses: AddressWatcher | undefined
+  #isProgramming = false
 
   /** Throws NetlinkError where the kernel has no nf_tables or does not permit it. */
   constructor(options: ProxierOptions) {
@@ -59,8 +61,9 @@ export class Proxier {
           ...options,
           model,
           node: this.#models.node,
-          facts: this.facts,
+          facts: this.#facts,
           connection: inNamespace(() => new NftConnection()),
+          conntrack: inNamespace(() => new NetlinkSocket(NETLINK_NETFILTER)),
         }),
     )
   }
@@ -70,9 +73,13 @@ export class Proxier {
     return this.#models.models
   }
 
-  /** What is known of this Node beyond its zone. */
-  get facts(): NodeFacts {
+  get #facts(): NodeFacts {
     return this.#models.facts(this.#options.bindAddress)
+  }
+
+  /** This Node's object as it was told last. */
+  get nodeObject(): Node | undefined {
+    return this.#models.nodeObject
   }
 
   /** Whether the lists of Services and EndpointSlices were told to their end. */
@@ -142,7 +149,10 @@ export class Proxier {
     const { isSyncNeeded, isNodeChanged, hasNewFacts } = this.#models.apply(events)
     const { node } = this.#models
     if (isNodeChanged) for (const pipeline of this.#pipelines) pipeline.setNode(node)
-    const isLaidOutAnew = hasNewFacts && this.#pipelines.map((each) => each.setFacts(this.facts, node)).includes(true)
+    const isLaidOutAnew = hasNewFacts && this.#pipelines.map((each) => each.setFacts(this.#facts, node)).includes(true)
+    if (isLaidOutAnew && this.#isProgramming) {
+      this.#options.log.info({ ...this.#facts }, 'this Node has other addresses or pod ranges: tables are made anew')
+    }
     if (isSyncNeeded || isLaidOutAnew) this.sync()
   }
 
@@ -163,6 +173,7 @@ export class Proxier {
     const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
     if (!signal.aborted) await Promise.race([this.#initialised.promise, aborted])
     if (!signal.aborted) this.sync()
+    this.#isProgramming = true
     await Promise.all(this.#pipelines.map((pipeline) => pipeline.start(signal)))
   }
 

@@ -1,4 +1,7 @@
+import { StartError } from '../agent/start-error.ts'
+import { SysctlError } from '../agent/sysctls.ts'
 import { ConfigError } from '../config/errors.ts'
+import { CredentialsError } from '../kube/credentials.ts'
 import { NetlinkError } from '../netlink/errors.ts'
 import { TransactionError } from '../nft/errors.ts'
 
@@ -17,11 +20,16 @@ export const usageExitCode = 2
 
 /** The one line for an expected failure; undefined for a defect of this program, which shall crash with its stack. */
 export function failureLine(error: unknown): string | undefined {
-  if (error instanceof UsageError || error instanceof ConfigError) return error.message
+  if (isToMend(error)) return error.message
   if (error instanceof TransactionError && error.cause instanceof NetlinkError)
     return kernelLine(error.cause) ?? error.message
   if (error instanceof NetlinkError) return kernelLine(error) ?? error.message
   return undefined
+}
+
+/** Input or surroundings that somebody has to mend; the message says how. */
+function isToMend(error: unknown): error is Error {
+  return [UsageError, ConfigError, StartError, SysctlError, CredentialsError].some((kind) => error instanceof kind)
 }
 
 export function exitCodeOf(error: unknown): number {

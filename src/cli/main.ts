@@ -1,7 +1,9 @@
 #!/usr/bin/env -S node --max-semi-space-size=4
+import { basename } from 'node:path'
 import { Command, CommanderError } from 'commander'
+import { addRunFlags } from '../config/run-flags.ts'
 import { exitCodeOf, failureLine, usageExitCode } from './failure.ts'
-import { dataplaneFlags, durationFlag } from './flags.ts'
+import { dataplaneFlags } from './flags.ts'
 import { version } from './version.ts'
 
 /*
@@ -43,23 +45,24 @@ Examples:
   flowproxy run --help                          the flags of a command`,
 )
 
-dataplaneFlags(
+addRunFlags(
   program
     .command('run')
-    .description('Program the kernel and keep it in sync with the manifests until SIGINT or SIGTERM.')
-    .requiredOption(...manifestsFlag)
-    .option(...nodeNameFlag),
+    .description(
+      'Program the kernel and keep it in step with an API server, or with a directory of manifests, until SIGINT or ' +
+        "SIGTERM. Takes kube-proxy's flags and configuration file.",
+    ),
 )
-  .option(...durationFlag('--min-sync-period', 'shortest pause between two syncs', '100ms'))
-  .option(...durationFlag('--sync-period', 'how long after a failed sync it is tried again at the latest', '30s'))
-  .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')
   .addHelpText(
     'after',
     `
+Flags marked * also act with --config, the others are then taken from the file alone.
 The rules stay in force when the program ends; \`flowproxy cleanup\` removes them.
-Logs go to standard error, one JSON object a line; each sync says what changed and what it cost.
+Manifests are for example the output of \`kubectl get services,endpointslices -A -o yaml\`.
 
-Example:
+Examples:
+  flowproxy run --config /var/lib/kube-proxy/config.conf --hostname-override node-1
+  flowproxy run --kubeconfig ~/.kube/config --cluster-cidr 10.244.0.0/16
   flowproxy run --manifests ./cluster --cluster-cidr 10.244.0.0/16`,
   )
   .action(async (options) => (await import('./run.ts')).run(options))
@@ -137,9 +140,15 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 try {
-  await program.parseAsync()
+  await program.parseAsync(commandLine(), { from: 'user' })
 } catch (error) {
   process.exitCode = report(error)
+}
+
+/** Under the name of kube-proxy, as in a DaemonSet that has only another image, it takes kube-proxy's command line. */
+function commandLine(): string[] {
+  const [, script = '', ...args] = process.argv
+  return basename(script) === 'kube-proxy' ? ['run', ...args] : args
 }
 
 /** Writes what there is to say of a failure and returns the exit code; a defect of this program is thrown on. */
@@ -148,6 +157,6 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageExitCode
   const line = failureLine(error)
   if (line === undefined) throw error
-  process.stderr.write(`flowproxy: ${line}\n`)
+  process.stderr.write(line.replace(/^/gm, 'flowproxy: ') + '\n')
   return exitCodeOf(error)
 }

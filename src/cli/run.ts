@@ -1,60 +1,60 @@
-import { once } from 'node:events'
-import { pino } from 'pino'
-import { supportedFamilies } from '../agent/families.ts'
-import { ManifestAgent } from '../agent/manifest-agent.ts'
-import { maxSyncPeriodMs } from '../agent/pipeline.ts'
-import { dataplaneConfig } from '../config/dataplane-flags.ts'
-import { parseDuration } from '../config/duration.ts'
-import { ConfigError } from '../config/errors.ts'
-import { UsageError } from './failure.ts'
-import { bindAddressOf, type ManifestFlags, nodeNameOf } from './flags.ts'
+import { Daemon } from '../agent/daemon.ts'
+import { ConfigWatcher } from '../config/config-watcher.ts'
+import { writeConfiguration } from '../config/configuration-file.ts'
+import { allFlagTexts, type RunFlags } from '../config/flag-values.ts'
+import { type Config, hostEnvironment, loadConfig } from '../config/load.ts'
+import { asksForVersion } from '../config/run-flags.ts'
+import { cleanup } from './cleanup.ts'
+import { openLog } from './log.ts'
 import { requireNfTables } from './nf-tables.ts'
+import { version } from './version.ts'
 
-export type RunFlags = ManifestFlags & {
-  readonly minSyncPeriod: string
-  readonly syncPeriod: string
-  readonly logLevel: string
-}
-
-/** Runs until SIGINT or SIGTERM. */
+/** Runs until SIGINT or SIGTERM, or does what one of the flags asks for instead. */
 export async function run(flags: RunFlags): Promise<void> {
-  const level = logLevel(flags.logLevel)
-  const bindAddress = bindAddressOf(flags)
-  const options = {
-    manifests: flags.manifests,
-    nodeName: nodeNameOf(flags),
-    dataplane: dataplaneConfig(flags),
-    ...(bindAddress === undefined ? {} : { bindAddress }),
-    minSyncPeriodMs: minSyncPeriodMs(flags.minSyncPeriod),
-    retryPeriodMs: retryPeriodMs(flags.syncPeriod),
+  if (asksForVersion(flags)) {
+    process.stdout.write(`flowproxy ${version()}\n`)
+    return
   }
-  const stopped = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
+  const stop = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+  let config: Config | undefined = loadConfig(flags)
+  if (config.writeConfigTo !== undefined) {
+    writeConfiguration(config.writeConfigTo, config.configuration)
+    return
+  }
+  if (config.cleanup) {
+    await cleanup()
+    return
+  }
+  while (config !== undefined) config = await runWith(config, flags, stop.signal)
+}
+
+/** Runs until the signal is aborted, or until the configuration file says something else: then resolves with that. */
+async function runWith(config: Config, flags: RunFlags, stopped: AbortSignal): Promise<Config | undefined> {
+  const log = openLog(config.logLevel, config.logFormat)
   await requireNfTables()
-  const log = pino({ level, base: null }, pino.destination(2))
-  const agent = new ManifestAgent({ ...options, families: supportedFamilies(), log })
-  const isStarted = await agent.start()
-  if (!isStarted) {
-    await agent.close()
-    throw new UsageError(`${flags.manifests} could not be read as a whole; nothing was programmed`)
+  for (const { level, message } of config.notes) log[level](message)
+  const renewed = Promise.withResolvers<Config>()
+  const reload = new AbortController()
+  const watcher =
+    config.configFile &&
+    new ConfigWatcher({
+      ...config.configFile,
+      parse: (text) => loadConfig(flags, { ...hostEnvironment, readFile: () => text }),
+      onChange: (next) => {
+        log.info({ file: config.configFile?.path }, 'the configuration has changed: starting anew with it')
+        renewed.resolve(next)
+        reload.abort()
+      },
+      onProblem: (problem) => log.error(problem),
+    })
+  watcher?.start()
+  try {
+    await new Daemon({ config, version: version(), flags: allFlagTexts(flags), log }).run(AbortSignal.any([stopped, reload.signal]))
+  } finally {
+    watcher?.close()
   }
-  await stopped
-  await agent.close()
-  log.info('stopped; the rules stay in force')
-}
-
-function minSyncPeriodMs(text: string): number {
-  const ms = parseDuration('--min-sync-period', text)
-  if (ms <= maxSyncPeriodMs) return ms
-  throw new ConfigError('--min-sync-period', `"${text}" is longer than 1h, when a sync is due in any case`)
-}
-
-function retryPeriodMs(text: string): number {
-  const ms = parseDuration('--sync-period', text)
-  if (ms > 0) return ms
-  throw new ConfigError('--sync-period', `"${text}" is no pause before a failed sync is tried again`)
-}
-
-function logLevel(text: string): string {
-  if (text in pino.levels.values) return text
-  throw new ConfigError('--log-level', `"${text}" is none of ${Object.keys(pino.levels.values).join(', ')}`)
+  if (reload.signal.aborted && !stopped.aborted) return renewed.promise
+  log.info(config.initOnly ? 'prepared; no rules were written' : 'stopped; the rules stay in force')
+  return undefined
 }

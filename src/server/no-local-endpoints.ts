@@ -11,7 +11,7 @@ export type NoLocalEndpoints = { readonly internal: number; readonly external: n
 export function noLocalEndpoints(ports: readonly ServicePort[], endpoints: EndpointsByPort): NoLocalEndpoints {
   let [internal, external] = [0, 0]
   for (const port of ports) {
-    if (!port.internalPolicyLocal && !port.externalPolicyLocal) continue
+    if (!hasLocalPolicy(port)) continue
     const found = endpoints.get(portKey(port.protocol, port.portName)) ?? []
     // Topology hints never decide whether there are usable endpoints: the Node does not matter.
     const { local, isAnyUsable } = selectEndpoints(port, found, { name: '' })
@@ -38,7 +38,9 @@ export class NoLocalEndpointsCount {
   update(changed: Iterable<ServiceKey>): void {
     for (const service of changed) {
       const before = this.#contributions.get(service) ?? none
-      const now = noLocalEndpoints(this.#model.servicePorts(service), this.#model.endpoints(service))
+      const ports = this.#model.servicePorts(service)
+      // The model makes endpoints when they are asked for, and most Services have no such policy.
+      const now = ports.some(hasLocalPolicy) ? noLocalEndpoints(ports, this.#model.endpoints(service)) : none
       this.#internal += now.internal - before.internal
       this.#external += now.external - before.external
       if (now.internal + now.external > 0) this.#contributions.set(service, now)
@@ -52,3 +54,7 @@ export class NoLocalEndpointsCount {
 }
 
 const none: NoLocalEndpoints = { internal: 0, external: 0 }
+
+function hasLocalPolicy({ internalPolicyLocal, externalPolicyLocal }: ServicePort): boolean {
+  return internalPolicyLocal || externalPolicyLocal
+}

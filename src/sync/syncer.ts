@@ -44,6 +44,8 @@ export type SyncReport = {
   /** Time to find out what to do. */
   readonly planMs: number
   readonly warnings: readonly Warning[]
+  /** Chains that nobody uses could not be deleted. */
+  readonly isCleanupFailed: boolean
   /** What the model said, also before syncs that failed. */
   readonly changes: Omit<ModelChanges, 'warnings'>
 }
@@ -103,7 +105,7 @@ export class Syncer {
   async sync(): Promise<SyncReport> {
     const { model, clock } = this.#options
     const start = clock.now()
-    await this.#deleteStaleChains(start)
+    const isCleanupFailed = !(await this.#deleteStaleChains(start))
     const { warnings, ...changes } = (this.#untold = both(this.#untold, model.takeChanges()))
     const known = this.#isRebuildDue ? undefined : this.#ledger
     this.#isRebuildDue = false
@@ -135,6 +137,7 @@ export class Syncer {
       commit,
       planMs,
       warnings: [...warnings, ...conflicts],
+      isCleanupFailed,
       changes,
     }
   }
@@ -187,18 +190,20 @@ export class Syncer {
 
   /**
    * In a transaction of its own: should a reference linger, nothing but this deletion fails, and the next sync tries
-   * again. Another failure says that the table is not what we left: the sync that follows makes it anew.
+   * again. Resolves false then. Another failure says that the table is not what we left: the sync that follows makes it anew.
    */
-  async #deleteStaleChains(nowMs: number): Promise<void> {
+  async #deleteStaleChains(nowMs: number): Promise<boolean> {
     const sharedChains = this.#ledger?.sharedChains
     const names = sharedChains?.stale(nowMs) ?? []
-    if (sharedChains === undefined || names.length === 0) return
+    if (sharedChains === undefined || names.length === 0) return true
     const { table } = this.#layout
     try {
       await this.#options.commit(names.map((name): Operation => ({ verb: 'delete', object: 'chain', table, name })))
       for (const name of names) sharedChains.forget(name)
+      return true
     } catch (error) {
       if (!(error instanceof TransactionError && error.errno === 'EBUSY')) this.#ledger = undefined
+      return false
     }
   }
 }

@@ -43,7 +43,7 @@ export class RunningProxy {
   readonly #closed: Promise<unknown[]>
 
   constructor(args: readonly string[], surroundings: Surroundings) {
-    const child = start(['run', ...args], surroundings)
+    const child = start(['run', '--logging-format=json', ...args], surroundings)
     this.#child = child
     this.#closed = once(child, 'close')
     createInterface(child.stderr).on('line', (line) => this.log.push(JSON.parse(line) as LogLine))

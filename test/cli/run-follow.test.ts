@@ -134,10 +134,8 @@ describe('flowproxy run follows its manifests', needs(root, tool('nft')), () => 
     proxy = new RunningProxy(['--manifests', manifests.path, '--log-level', 'warn'], { namespace })
     await proxy.logged(/"10\.96\.0\.300" is not an IPv4 address/)
     await proxy.kill('SIGTERM')
-    assert.deepEqual(
-      proxy.log.map(({ level }) => level),
-      [40],
-    )
+    const levels = proxy.log.map(({ level }) => level)
+    assert.deepEqual([...new Set(levels)], [40])
   })
 })
 

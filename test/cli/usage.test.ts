@@ -16,7 +16,10 @@ describe('a command line that cannot be used', { concurrency: 4 }, () => {
     [['frobnicate'], `flowproxy: unknown command 'frobnicate'\n${hint}`],
     [['rendr'], `flowproxy: unknown command 'rendr'\n(Did you mean render?)\n${hint}`],
     [['render'], `flowproxy: required option '--manifests <path>' not specified\n${hint}`],
-    [['run'], `flowproxy: required option '--manifests <path>' not specified\n${hint}`],
+    [
+      ['run', '--manifests', examples, '--kubeconfig', 'kubeconfig'],
+      'flowproxy: --kubeconfig: is of no use with --manifests, which stands for an API server\n',
+    ],
     [['run', '--manifests'], `flowproxy: option '--manifests <path>' argument missing\n${hint}`],
     [['run', ...withManifests, '--frobnicate'], `flowproxy: unknown option '--frobnicate'\n${hint}`],
     [
@@ -31,10 +34,7 @@ describe('a command line that cannot be used', { concurrency: 4 }, () => {
       ['render', ...withManifests, '--cluster-cidr', '10.0.0.0'],
       'flowproxy: --cluster-cidr: "10.0.0.0" is not an IP address range such as 10.244.0.0/16\n',
     ],
-    [
-      ['run', ...withManifests, '--masquerade-bit', '32'],
-      'flowproxy: --masquerade-bit: "32" is not a bit number from 0 to 31\n',
-    ],
+    [['run', ...withManifests, '--masquerade-bit', '32'], 'flowproxy: --masquerade-bit: 32 is not between 0 and 31\n'],
     ...['run', 'render'].map((command): [string[], string] => [
       [command, ...withManifests, '--bind-address', 'eth0'],
       'flowproxy: --bind-address: "eth0" is not an IP address\n',
@@ -45,11 +45,12 @@ describe('a command line that cannot be used', { concurrency: 4 }, () => {
     ],
     [
       ['run', ...withManifests, '--min-sync-period', '2h'],
-      'flowproxy: --min-sync-period: "2h" is longer than 1h, when a sync is due in any case\n',
+      'flowproxy: --min-sync-period: 2h0m0s is longer than 1h, when a sync is due in any case\n',
     ],
     [
       ['run', ...withManifests, '--sync-period', '0'],
-      'flowproxy: --sync-period: "0" is no pause before a failed sync is tried again\n',
+      'flowproxy: --sync-period: 0s is no pause before a failed sync is tried again\n' +
+        'flowproxy: --sync-period: 0s is shorter than minSyncPeriod, 100ms\n',
     ],
     [
       ['run', ...withManifests, '--log-level', 'loud'],

@@ -238,6 +238,7 @@ const report: SyncReport = {
   elementsRemoved: 2,
   commit: { operations: 9, bytes: 400, encodeMs: 0.5, kernelMs: 2 },
   planMs: 1,
+  isCleanupFailed: false,
   warnings: [{ object: 'Service shop/cart', field: 'spec.externalIPs[0]', message: 'is not an IP address' }],
   changes: { services: new Set(['shop/cart']), isConntrackCleanupNeeded: false, triggerTimes: new Map() },
 }

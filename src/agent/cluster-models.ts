@@ -11,6 +11,7 @@ export type ClusterModelsOptions = {
   readonly nodeName: string
   /** In milliseconds since 1970. */
   readonly processStartMs: number
+  readonly usesExternalIps?: boolean | undefined
 }
 
 /** What is known of the cluster, once for each family, fed by one stream of events. */
@@ -19,8 +20,8 @@ export class ClusterModels {
   #node: NodeTopology
   #nodeObject: Node | undefined
 
-  constructor({ families, nodeName, processStartMs }: ClusterModelsOptions) {
-    this.models = families.map((family) => new ClusterModel({ family, nodeName, processStartMs }))
+  constructor({ families, nodeName, ...options }: ClusterModelsOptions) {
+    this.models = families.map((family) => new ClusterModel({ family, nodeName, ...options }))
     this.#node = { name: nodeName }
   }
 

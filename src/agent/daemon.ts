@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { checkFamilies } from '../config/family-checks.ts'
+import { featureStates, isGateOn } from '../config/feature-gates.ts'
 import type { Config } from '../config/load.ts'
 import type { RecordedEvent } from '../kube/event-recorder.ts'
 import type { ObjectEvent } from '../kube/types.ts'
@@ -13,6 +14,7 @@ import { ApiFeed } from './api-feed.ts'
 import { healthCheckFailureEvent, nodeEvent } from './events.ts'
 import { supportedFamilies } from './families.ts'
 import { FamilyDuties } from './family-duties.ts'
+import { isLoopback } from './node-port-addresses.ts'
 import { feedManifests } from './manifest-feed.ts'
 import { setOomScore } from './oom-score.ts'
 import { Proxier } from './proxier.ts'
@@ -23,8 +25,6 @@ import { applyConntrackSettings, hostCores } from './sysctls.ts'
 export type DaemonOptions = {
   readonly config: Config
   readonly version: string
-  /** All flags by name, for /flagz. */
-  readonly flags: Readonly<Record<string, string>>
   readonly log: Logger
 }
 
@@ -45,7 +45,7 @@ export class Daemon {
   readonly #servers: Servers
 
   /** Throws NetlinkError where the kernel has no nf_tables or does not permit it. */
-  constructor({ config, version, flags, log }: DaemonOptions) {
+  constructor({ config, version, log }: DaemonOptions) {
     this.#config = config
     this.#log = log
     const wallClock = (): Date => new Date()
@@ -63,6 +63,7 @@ export class Daemon {
       sources: () => this.#api?.status ?? {},
       wallClock,
     }))
+    metrics.features(featureStates(config.configuration.featureGates))
     const proxier = (this.#proxier = this.#newProxier())
     this.#duties = new Map(proxier.models.map((model) => [model.family, this.#dutiesFor(model)]))
     const onEvents = this.#noteNode
@@ -70,7 +71,6 @@ export class Daemon {
     this.#servers = new Servers({
       config,
       version,
-      flags,
       log,
       health: this.#health,
       metrics,
@@ -114,6 +114,9 @@ export class Daemon {
     const { spec, status } = this.#proxier.nodeObject ?? {}
     const node = nodeIps({ bindAddress, nodeAddresses: status?.addresses ?? [] })
     this.#log.info({ node: nodeName, primary: node.primary, ...node.ips }, 'addresses of this Node')
+    if (isLoopback(node.ips[node.primary])) {
+      this.#log.info('no address of this Node is known; bindAddress can say which is its own')
+    }
     this.#setSysctls()
     const facts = { supported: this.#families, node, podCidrs: spec?.podCIDRs ?? [] }
     const { fatal, warnings } = checkFamilies(configuration, facts)
@@ -160,6 +163,7 @@ export class Daemon {
       families: this.#families,
       dataplane,
       bindAddress,
+      usesExternalIps: isGateOn(configuration.featureGates, 'AllowServiceExternalIPs'),
       minSyncPeriodMs: configuration.nftables.minSyncPeriod,
       retryPeriodMs: configuration.nftables.syncPeriod,
       log: this.#log,

@@ -18,6 +18,8 @@ export type ProxierOptions = SyncListener & {
   readonly dataplane: DataplaneConfig
   /** Stands for the Node's main address of its family, unless it is unspecified. */
   readonly bindAddress?: IpAddress | undefined
+  /** Whether spec.externalIPs of Services means anything (feature gate AllowServiceExternalIPs); by default it does. */
+  readonly usesExternalIps?: boolean | undefined
   /** Pause between the end of a sync and the begin of the next one. */
   readonly minSyncPeriodMs: number
   /** After a failed sync the next one begins at the latest so long after its end. */
@@ -53,8 +55,8 @@ export class Proxier {
   /** Throws NetlinkError where the kernel has no nf_tables or does not permit it. */
   constructor(options: ProxierOptions) {
     this.#options = options
-    const { families, nodeName, inNamespace = (open) => open() } = options
-    this.#models = new ClusterModels({ families, nodeName, processStartMs: Date.now() })
+    const { families, nodeName, usesExternalIps, inNamespace = (open) => open() } = options
+    this.#models = new ClusterModels({ families, nodeName, usesExternalIps, processStartMs: Date.now() })
     this.#pipelines = this.models.map(
       (model) =>
         new Pipeline({

@@ -17,8 +17,6 @@ import { StartError } from './start-error.ts'
 export type ServersOptions = {
   readonly config: Config
   readonly version: string
-  /** All flags by name, for /flagz. */
-  readonly flags: Readonly<Record<string, string>>
   readonly log: Logger
   readonly health: ProxyHealth
   readonly metrics: ProxyMetrics
@@ -79,14 +77,14 @@ export class Servers {
   }
 
   #metricsPages(): ReturnType<typeof metricsPages> {
-    const { config, version, flags, log, metrics } = this.#options
+    const { config, version, log, metrics } = this.#options
     const { configuration } = config
     const { featureGates, enableProfiling } = configuration
     return metricsPages({
       metrics,
       mode: configuration.mode,
       configuration: () => toApiObject(configuration),
-      flags: isGateOn(featureGates, 'ComponentFlagz') ? () => flags : undefined,
+      flags: isGateOn(featureGates, 'ComponentFlagz') ? () => config.flags : undefined,
       versions: isGateOn(featureGates, 'ComponentStatusz')
         ? () => ({ flowproxy: version, node: process.version })
         : undefined,

@@ -1,7 +1,7 @@
 import { Daemon } from '../agent/daemon.ts'
 import { ConfigWatcher } from '../config/config-watcher.ts'
 import { writeConfiguration } from '../config/configuration-file.ts'
-import { allFlagTexts, type RunFlags } from '../config/flag-values.ts'
+import type { RunFlags } from '../config/flag-values.ts'
 import { type Config, hostEnvironment, loadConfig } from '../config/load.ts'
 import { asksForVersion } from '../config/run-flags.ts'
 import { cleanup } from './cleanup.ts'
@@ -50,7 +50,7 @@ async function runWith(config: Config, flags: RunFlags, stopped: AbortSignal): P
     })
   watcher?.start()
   try {
-    await new Daemon({ config, version: version(), flags: allFlagTexts(flags), log }).run(AbortSignal.any([stopped, reload.signal]))
+    await new Daemon({ config, version: version(), log }).run(AbortSignal.any([stopped, reload.signal]))
   } finally {
     watcher?.close()
   }

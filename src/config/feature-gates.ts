@@ -112,6 +112,18 @@ export function isGateOn(set: FeatureGates, name: string): boolean {
   return set[name] ?? group ?? isOnByDefault(state)
 }
 
+/** All gates, with the stage that Kubernetes' metrics name; that of general availability is empty. */
+export function featureStates(
+  set: FeatureGates,
+): readonly { readonly name: string; readonly stage: string; readonly isEnabled: boolean }[] {
+  return Array.from(gates, ([name, state]) => ({ name, stage: stageOf(state), isEnabled: isGateOn(set, name) }))
+}
+
+function stageOf(state: GateState): string {
+  const stage = ['alpha', 'beta', 'deprecated'].find((stage) => state.includes(stage)) ?? ''
+  return stage.toUpperCase()
+}
+
 function isOnByDefault(state: GateState): boolean {
   return state.endsWith('on')
 }

@@ -15,6 +15,8 @@ export interface ClusterModelOptions {
   readonly nodeName: string
   /** In milliseconds since 1970; slices triggered before are left out of `triggerTimes`. */
   readonly processStartMs: number
+  /** Whether spec.externalIPs means anything; by default it does. */
+  readonly usesExternalIps?: boolean | undefined
 }
 
 /** What `takeChanges` made visible. */
@@ -49,7 +51,7 @@ export class ClusterModel {
 
   constructor(options: ClusterModelOptions) {
     this.family = options.family
-    this.#services = new ServiceTracker(options.family)
+    this.#services = new ServiceTracker(options.family, options.usesExternalIps)
     this.#endpoints = new EndpointTracker(options)
   }
 

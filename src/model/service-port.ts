@@ -53,7 +53,7 @@ const defaultAffinityTimeoutSeconds = 10_800
  * The ports of a Service for one IP family: none for an ExternalName or headless Service and for one without a cluster
  * IP of the family. What both families would find wrong is reported for the Service's first family only.
  */
-export function servicePorts(service: Service, family: Family): ServicePorts {
+export function servicePorts(service: Service, family: Family, usesExternalIps = true): ServicePorts {
   const { metadata, spec } = service
   if (spec.type === 'ExternalName' || isHeadless(service)) return noPorts
   const address = clusterAddress(service, family)
@@ -68,7 +68,8 @@ export function servicePorts(service: Service, family: Family): ServicePorts {
     return { ports: none, warnings }
   }
   const warnOnce = family === firstFamily(service) ? warn : ignoreWarning
-  const externalIps = addresses(spec.externalIPs ?? none, 'spec.externalIPs', family, warnOnce)
+  const externalIPs = usesExternalIps ? (spec.externalIPs ?? none) : none
+  const externalIps = addresses(externalIPs, 'spec.externalIPs', family, warnOnce)
   const loadBalancerIps = loadBalancerAddresses(service, family, warnOnce)
   const ranges = sourceRanges(spec.loadBalancerSourceRanges ?? none, family, warnOnce)
   const healthPort = healthCheckNodePort(service, warnOnce)

@@ -23,6 +23,7 @@ export interface ServiceChanges {
  */
 export class ServiceTracker {
   readonly #family: Family
+  readonly #usesExternalIps: boolean
   readonly #ports = new Map<ObjectKey, readonly ServicePort[]>()
   readonly #pending = new Map<ObjectKey, readonly ServicePort[]>()
   /** What is wrong now with those Services that have anything wrong. */
@@ -30,8 +31,9 @@ export class ServiceTracker {
   readonly #unreported = new Set<ObjectKey>()
   #changesTotal = 0
 
-  constructor(family: Family) {
+  constructor(family: Family, usesExternalIps = true) {
     this.#family = family
+    this.#usesExternalIps = usesExternalIps
   }
 
   /** Notifications so far, with or without effect. */
@@ -46,7 +48,7 @@ export class ServiceTracker {
 
   /** Whether any Service, not only this one, differs from what was last taken. */
   set(service: Service): boolean {
-    const { ports, warnings } = servicePorts(service, this.#family)
+    const { ports, warnings } = servicePorts(service, this.#family, this.#usesExternalIps)
     return this.#update(objectKey(service.metadata), ports, warnings)
   }
 

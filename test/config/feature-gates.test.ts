@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type FeatureGates, gateProblem, isGateOn } from '../../src/config/feature-gates.ts'
+import { type FeatureGates, featureStates, gateProblem, isGateOn } from '../../src/config/feature-gates.ts'
 
 describe('a feature gate', () => {
   const states: [set: FeatureGates, name: string, isOn: boolean][] = [
@@ -41,4 +41,12 @@ describe('a feature gate', () => {
   for (const [name, isOn, problem] of problems) {
     test(`${name}=${isOn} ${problem ?? 'is accepted'}`, () => assert.equal(gateProblem(name, isOn), problem))
   }
+})
+
+test('all gates are listed with their stage and whether they are on', () => {
+  const states = new Map(featureStates({ NativeHistograms: true }).map((state) => [state.name, state]))
+  const of = (name: string): unknown => states.get(name)
+  assert.deepEqual(of('NativeHistograms'), { name: 'NativeHistograms', stage: 'ALPHA', isEnabled: true })
+  assert.deepEqual(of('ComponentFlagz'), { name: 'ComponentFlagz', stage: 'BETA', isEnabled: true })
+  assert.deepEqual(of('NFTablesProxyMode'), { name: 'NFTablesProxyMode', stage: '', isEnabled: true })
 })

@@ -33,6 +33,16 @@ test('the Services concerned are those whose ports or endpoints changed', () => 
   assert.deepEqual([...cluster.serviceKeys()], [])
 })
 
+test('external IPs mean nothing where they are not used', () => {
+  const object = service({ externalIPs: ['192.0.2.7'] })
+  for (const usesExternalIps of [true, false]) {
+    const cluster = new ClusterModel({ family: 'IPv4', nodeName, processStartMs: 0, usesExternalIps })
+    cluster.setService(object)
+    cluster.takeChanges()
+    assert.deepEqual(cluster.servicePorts('shop/cart')[0]?.externalIps, usesExternalIps ? ['192.0.2.7'] : [])
+  }
+})
+
 describe('UDP flows may be stale', () => {
   const udp = { name: 'dns', protocol: 'UDP', port: 53 } as const
   const slicePorts = [{ name: 'dns', protocol: 'UDP', port: 5353 }] as const

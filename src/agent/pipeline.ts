@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { DataplaneConfig } from '../config/dataplane-flags.ts'
+import { maxSyncPeriodMs } from '../config/validation.ts'
 import { tableOf } from '../dataplane/names.ts'
 import { formatWarning } from '../kube/types.ts'
 import type { ClusterModel } from '../model/cluster-model.ts'
@@ -52,9 +53,6 @@ export type EndedSync = {
   /** Since the oldest request that it answers; undefined when nobody had asked. */
   readonly sinceRequestMs: number | undefined
 }
-
-/** A sync runs at least this often, changes or not. */
-export const maxSyncPeriodMs = 3_600_000
 
 /** From the model of one family to its table: a syncer and the loop that runs it. */
 export class Pipeline {

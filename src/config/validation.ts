@@ -10,8 +10,8 @@ import { type FieldPath, configurationKind, type KubeProxyConfiguration } from '
 /** The minor version of Kubernetes before the one whose kube-proxy is followed. */
 const previousMinorVersion = '1.35'
 
-/** A sync runs this often unasked, so no pause between two syncs can be longer. */
-const maxSyncPeriodMs = 3_600_000
+/** A sync runs at least this often, changes or not; so no pause between two syncs can be longer. */
+export const maxSyncPeriodMs = 3_600_000
 
 const maxInt32 = 2 ** 31 - 1
 

@@ -1,5 +1,4 @@
 #!/usr/bin/env -S node --max-semi-space-size=4
-import { basename } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { addRunFlags } from '../config/run-flags.ts'
 import { exitCodeOf, failureLine, usageExitCode } from './failure.ts'
@@ -140,15 +139,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 try {
-  await program.parseAsync(commandLine(), { from: 'user' })
+  await program.parseAsync()
 } catch (error) {
   process.exitCode = report(error)
-}
-
-/** Under the name of kube-proxy, as in a DaemonSet that has only another image, it takes kube-proxy's command line. */
-function commandLine(): string[] {
-  const [, script = '', ...args] = process.argv
-  return basename(script) === 'kube-proxy' ? ['run', ...args] : args
 }
 
 /** Writes what there is to say of a failure and returns the exit code; a defect of this program is thrown on. */

@@ -133,7 +133,6 @@ export function flowproxyMetrics(registry: Registry) {
       syncBuckets,
       'Time from learning of a change to its being in force in the kernel.',
     ),
-    tableRepairs: counter('table_repairs_total', ['ip_family'], 'Times that somebody else had changed the table.'),
     sourceConnected: gauge('source_connected', ['kind'], 'Whether changes of objects of this kind are being followed.'),
     watchRestarts: counter('watch_restarts_total', ['kind'], 'Watches that ended and were begun again.'),
     relists: counter('relists_total', ['kind'], 'Times that all objects of this kind were listed again.'),

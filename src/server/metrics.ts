@@ -99,11 +99,6 @@ export class ProxyMetrics {
     this.#kubeProxy.conntrackDeleted.inc({ ip_family: family }, deleted)
   }
 
-  /** Somebody else had changed the table, and it was put right. */
-  tableRepaired(family: Family): void {
-    this.#ours.tableRepairs.inc({ ip_family: family })
-  }
-
   /** The node health server answered. */
   healthAnswered(page: HealthPage, status: number, checks: readonly Check[]): void {
     if (page === 'healthz') this.#kubeProxy.healthz.inc({ code: String(status) })

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test, type TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { NetworkNamespace } from '../../src/netlink/namespace.ts'
 import { runInNamespace } from '../lab/program.ts'
 import { needs, root, tool } from '../lab/requirements.ts'
@@ -181,17 +180,6 @@ describe('flowproxy run with a configuration file', needs(root, tool('nft'), too
       [status, stderr],
       [2, 'flowproxy: kubeconfig /nowhere/kubeconfig: ENOENT: no such file or directory\n'],
     )
-  })
-
-  test("under the name kube-proxy it takes kube-proxy's command line", async (context) => {
-    const { file } = await cluster(context)
-    const link = manifests.file('kube-proxy')
-    await symlink(fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)), link)
-    const written = manifests.file('written.conf')
-    const args = [link, `--config=${file}`, '--hostname-override=node-1', `--write-config-to=${written}`, '-v=2']
-    const { status, stderr } = runInNamespace(namespace, process.execPath, args)
-    assert.equal(status, 0, stderr)
-    assert.match(await readFile(written, 'utf8'), /^hostnameOverride: node-1$/m)
   })
 })
 

@@ -55,7 +55,6 @@ const table: Readonly<Record<string, readonly [type: string, labels: string, buc
   flowproxy_sync_elements_removed_total: ['counter', 'ip_family'],
   flowproxy_sync_warnings_total: ['counter', 'ip_family'],
   flowproxy_event_to_kernel_seconds: ['histogram', 'ip_family', exp15],
-  flowproxy_table_repairs_total: ['counter', 'ip_family'],
   flowproxy_source_connected: ['gauge', 'kind'],
   flowproxy_watch_restarts_total: ['counter', 'kind'],
   flowproxy_relists_total: ['counter', 'kind'],
@@ -259,7 +258,6 @@ function everythingHappened(): ProxyMetrics {
   metrics.cleanupFailed('IPv4')
   metrics.noLocalEndpoints('IPv4', { internal: 1, external: 2 })
   metrics.conntrackReconciled({ family: 'IPv4', durationMs: 3, deleted: 4 })
-  metrics.tableRepaired('IPv4')
   metrics.healthAnswered('healthz', 200, [])
   metrics.healthAnswered('livez', 503, [])
   metrics.features([{ name: 'ComponentFlagz', stage: 'BETA', isEnabled: true }])

@@ -1,8 +1,8 @@
 import { areSameCredentials, fileSignature } from './credentials.ts'
 import type { CredentialsError, Credentials, CredentialsRequest } from './credentials.ts'
-import { forkCredentials } from './fork-credentials.ts'
+import { findCredentials } from './find-credentials.ts'
 
-/** A process of half a second is not started more often than this, except when a file has changed. */
+/** Finding out may take a process of half a second: not more often than this, except when a file has changed. */
 const minIntervalMs = 5_000
 
 export interface CredentialsCacheOptions {
@@ -11,15 +11,15 @@ export interface CredentialsCacheOptions {
   readonly onProblem: (problem: CredentialsError) => void
   /** Milliseconds that only ever grow. */
   readonly now?: () => number
-  /** Finds out credentials, by default in a process of its own. Throws CredentialsError. */
-  readonly find?: typeof forkCredentials
+  /** Throws CredentialsError. */
+  readonly find?: typeof findCredentials
 }
 
 /** Keeps credentials up to date: from files that change, and from plugins whose tokens expire. */
 export class CredentialsCache {
   readonly #options: CredentialsCacheOptions
   readonly #now: () => number
-  readonly #find: typeof forkCredentials
+  readonly #find: typeof findCredentials
   readonly #closing = new AbortController()
   #credentials: Credentials | undefined
   #renewal: Promise<void> | undefined
@@ -29,7 +29,7 @@ export class CredentialsCache {
   constructor(options: CredentialsCacheOptions) {
     this.#options = options
     this.#now = options.now ?? (() => performance.now())
-    this.#find = options.find ?? forkCredentials
+    this.#find = options.find ?? findCredentials
   }
 
   /** What to connect with now. Throws CredentialsError as long as there have never been any. */

@@ -181,18 +181,18 @@ describe('the client', suite, () => {
     }),
   )
 
-  test('does not load the library, and prints nothing', () =>
-    withUser({ token: 'good' }, guard, async ({ directory }) => {
-      const program = fileURLToPath(new URL('./loaded-modules.ts', import.meta.url))
-      const args = [program, join(directory, 'kubeconfig')]
-      const { stdout, stderr } = await promisify(execFile)(process.execPath, args)
-      const { body, urls } = JSON.parse(stdout) as { readonly body: string; readonly urls: readonly string[] }
-      assert.equal(body, 'good')
-      assert.equal(stderr, '')
-      assert.ok(urls.some((url) => url.endsWith('/src/kube/client.ts')))
-      assert.deepEqual(
-        urls.filter((url) => url.includes('/node_modules/')),
-        [],
-      )
-    }))
+  for (const [title, user] of Object.entries({ token: { token: 'good' }, 'exec plugin': pluginUser('./plugin.sh') })) {
+    test(`does not load the library for a ${title}, and prints nothing`, () =>
+      withUser(user, guard, async ({ directory }) => {
+        await writePlugin(directory, printCredential('{"token":"good"}'))
+        const program = fileURLToPath(new URL('./loaded-modules.ts', import.meta.url))
+        const args = [program, join(directory, 'kubeconfig')]
+        const { stdout, stderr } = await promisify(execFile)(process.execPath, args)
+        const { body, urls } = JSON.parse(stdout) as { readonly body: string; readonly urls: readonly string[] }
+        assert.equal(body, 'good')
+        assert.equal(stderr, '')
+        const packages = new Set(urls.flatMap((url) => /\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1] ?? []))
+        assert.deepEqual([...packages], ['yaml'])
+      }))
+  }
 })

@@ -13,6 +13,7 @@ import { systemClock } from '../sync/clock.ts'
 import { ApiFeed } from './api-feed.ts'
 import { healthCheckFailureEvent, nodeEvent } from './events.ts'
 import { supportedFamilies } from './families.ts'
+import { favourMemory } from './favour-memory.ts'
 import { FamilyDuties } from './family-duties.ts'
 import { isLoopback } from './node-port-addresses.ts'
 import { feedManifests } from './manifest-feed.ts'
@@ -177,6 +178,7 @@ export class Daemon {
       },
       onSync: (report, sync) => {
         this.#health.syncDone(report.family)
+        if (report.isFull && this.#health.isReady) favourMemory()
         this.#metrics.syncDone(report, sync)
         if (report.isCleanupFailed) this.#metrics.cleanupFailed(report.family)
         this.#duties.get(report.family)?.synced(report)

@@ -26,7 +26,7 @@ describe('the agent and an API server that comes and goes', needs(root, tool('nf
 
   before(async () => {
     cluster = await Cluster.start()
-    await cluster.plane.create(proxierBinding, service('web', webIp), endpointSlice('web', [first]))
+    await cluster.api.create(proxierBinding, service('web', webIp), endpointSlice('web', [first]))
     pod = await cluster.pod()
     agent = pod.start()
   })
@@ -37,7 +37,7 @@ describe('the agent and an API server that comes and goes', needs(root, tool('nf
   })
 
   beforeEach(async () => {
-    await cluster.plane.patch(sliceNamed('web'), { endpoints: sliceEndpoints([first]) })
+    await cluster.api.patch(sliceNamed('web'), { endpoints: sliceEndpoints([first]) })
     await cluster.untilReach({ destination: webIp }, first)
   })
 
@@ -45,17 +45,17 @@ describe('the agent and an API server that comes and goes', needs(root, tool('nf
     await cluster.plane.killApiServer()
     assert.equal(await cluster.reach({ destination: webIp }), first)
     await cluster.plane.startApiServer()
-    await cluster.plane.patch(sliceNamed('web'), { endpoints: sliceEndpoints([second]) })
+    await cluster.api.patch(sliceNamed('web'), { endpoints: sliceEndpoints([second]) })
     await cluster.untilReach({ destination: webIp }, second)
   })
 
   test('notices what was deleted while its watches had expired', async () => {
-    await cluster.plane.create(service('cart', cartIp), endpointSlice('cart', [first]))
+    await cluster.api.create(service('cart', cartIp), endpointSlice('cart', [first]))
     await cluster.untilReach({ destination: cartIp }, first)
     agent.signal('SIGSTOP')
-    await cluster.plane.delete(serviceNamed('cart'))
-    await cluster.plane.delete(sliceNamed('cart'))
-    await cluster.plane.patch(sliceNamed('web'), { endpoints: sliceEndpoints([second]) })
+    await cluster.api.delete(serviceNamed('cart'))
+    await cluster.api.delete(sliceNamed('cart'))
+    await cluster.api.patch(sliceNamed('web'), { endpoints: sliceEndpoints([second]) })
     // A new API server knows only what etcd still has, and that begins after these changes.
     await cluster.plane.compact()
     await cluster.plane.killApiServer()
@@ -67,13 +67,13 @@ describe('the agent and an API server that comes and goes', needs(root, tool('nf
 
   test('goes on with a new token when the old one is no longer good', async () => {
     // A token ends with its account. A new API server does not remember that it was good a moment ago.
-    await cluster.plane.delete(serviceAccount)
-    await cluster.plane.create(serviceAccount)
+    await cluster.api.delete(serviceAccount)
+    await cluster.api.create(serviceAccount)
     await cluster.plane.killApiServer()
     await cluster.plane.startApiServer()
     await agent.said(/401|[Uu]nauthorized/)
     assert.equal(await cluster.reach({ destination: webIp }), first, 'the rules stay')
-    await cluster.plane.patch(sliceNamed('web'), { endpoints: sliceEndpoints([second]) })
+    await cluster.api.patch(sliceNamed('web'), { endpoints: sliceEndpoints([second]) })
     await pod.publish('account', await cluster.accountFiles())
     await cluster.untilReach({ destination: webIp }, second)
   })

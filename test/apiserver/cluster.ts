@@ -2,28 +2,28 @@
  * A cluster of one node for the agent: the hosts of the lab, and etcd and an API server on the node. The test process
  * itself moves to the node, where it reaches all servers as it would on a real one.
  */
+import { readFileSync } from 'node:fs'
 import { CLONE_NEWNET, syscall } from '../../src/netlink/syscalls.ts'
 import type { NetworkNamespace } from '../../src/netlink/namespace.ts'
-import { eventually } from '../lab/eventually.ts'
 import { ipv4 as plan, ipv6 } from '../lab/addresses.ts'
+import type { ApiClient } from '../lab/api-client.ts'
 import { type ClusterLab, createClusterLab, type Flow } from '../lab/cluster.ts'
 import { ControlPlane } from '../lab/control-plane.ts'
-import { readFileSync } from 'node:fs'
-import { kubeadmConfiguration } from './kubeadm-configuration.ts'
+import { eventually } from '../lab/eventually.ts'
 import { node, proxyAccount, serviceAccount } from './objects.ts'
-import { kubeadmKubeconfig, Pod, type PodFiles } from './pod.ts'
-
-/** The node's name, as the lab has it. */
-export const nodeName = 'test-node'
+import { kubeadmConfiguration, kubeadmKubeconfig, nodeName, Pod, type PodFiles } from './pod.ts'
 
 /** A running cluster, in which the account kube-system/kube-proxy exists but may do nothing yet. */
 export class Cluster {
   readonly lab: ClusterLab
   readonly plane: ControlPlane
+  /** The administrator's. */
+  readonly api: ApiClient
 
   private constructor(lab: ClusterLab, plane: ControlPlane) {
     this.lab = lab
     this.plane = plane
+    this.api = plane.api
   }
 
   /** Endpoints answer on port 8080 of all protocols that the lab has. */
@@ -32,15 +32,14 @@ export class Cluster {
     moveTo(lab.node.namespace)
     await Promise.all([lab.serve('tcp', 8080), lab.serve('udp', 8080)])
     const plane = await ControlPlane.start({ address: plan.node, serviceCidrs: [plan.serviceCidr, ipv6.serviceCidr] })
-    const cluster = new Cluster(lab, plane)
-    await plane.create(node(nodeName, [plan.node, ipv6.node]), serviceAccount)
-    return cluster
+    await plane.api.create(node(nodeName, [plan.node, ipv6.node]), serviceAccount)
+    return new Cluster(lab, plane)
   }
 
   /** A pod as kubeadm deploys it, in mode nftables. */
   async pod(): Promise<Pod> {
     return Pod.create({
-      config: { 'config.conf': kubeadmConfiguration(plan.podCidr), 'kubeconfig.conf': kubeadmKubeconfig(this.plane) },
+      config: { 'config.conf': kubeadmConfiguration, 'kubeconfig.conf': kubeadmKubeconfig(this.plane) },
       account: await this.accountFiles(),
     })
   }
@@ -48,7 +47,7 @@ export class Cluster {
   /** What the kubelet puts into /var/run/secrets/kubernetes.io/serviceaccount, with a token made now. */
   async accountFiles(account = proxyAccount): Promise<PodFiles['account']> {
     return {
-      token: await this.plane.token(account),
+      token: await this.api.token(account),
       'ca.crt': readFileSync(this.plane.authority.certFile, 'utf8'),
       namespace: account.namespace,
     }

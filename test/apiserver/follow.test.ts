@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { untilRuleset } from '../cli/ruleset.ts'
-import { eventually } from '../lab/eventually.ts'
 import { ipv4 as plan } from '../lab/addresses.ts'
 import { controlPlane } from '../lab/control-plane.ts'
+import { eventually } from '../lab/eventually.ts'
 import type { Program } from '../lab/long-program.ts'
 import { needs, root, tool } from '../lab/requirements.ts'
-import { Cluster, nodeName } from './cluster.ts'
+import { Cluster } from './cluster.ts'
 import {
   endpointSlice,
   nodeNamed,
@@ -18,7 +18,7 @@ import {
   sliceEndpoints,
   sliceNamed,
 } from './objects.ts'
-import type { Pod } from './pod.ts'
+import { nodeName, type Pod } from './pod.ts'
 
 const [webIp, dnsIp, zonedIp] = plan.clusterIps
 const [first, second] = plan.localEndpoints
@@ -34,7 +34,7 @@ describe("the agent, deployed as kubeadm's kube-proxy", needs(root, tool('nft'),
 
   before(async () => {
     cluster = await Cluster.start()
-    await cluster.plane.create(proxierBinding)
+    await cluster.api.create(proxierBinding)
     pod = await cluster.pod()
     agent = pod.start()
   })
@@ -56,16 +56,16 @@ describe("the agent, deployed as kubeadm's kube-proxy", needs(root, tool('nft'),
   })
 
   test('programs a Service when it comes, and its endpoints when they come', async () => {
-    await cluster.plane.create(service('web', webIp))
+    await cluster.api.create(service('web', webIp))
     await cluster.untilReach({ destination: webIp }, 'refused')
-    await cluster.plane.create(endpointSlice('web', [first]))
+    await cluster.api.create(endpointSlice('web', [first]))
     await cluster.untilReach({ destination: webIp }, first)
   })
 
   test('follows endpoints that come and go', async () => {
-    await cluster.plane.patch(sliceNamed('web'), { endpoints: sliceEndpoints([second, first]) })
+    await cluster.api.patch(sliceNamed('web'), { endpoints: sliceEndpoints([second, first]) })
     await cluster.untilReach({ destination: webIp }, second)
-    await cluster.plane.patch(sliceNamed('web'), { endpoints: sliceEndpoints([second]) })
+    await cluster.api.patch(sliceNamed('web'), { endpoints: sliceEndpoints([second]) })
     await untilRuleset(cluster.lab.node.namespace, { hasNot: `${first} . 8080` })
     assert.equal(await cluster.reach({ destination: webIp }), second)
   })
@@ -75,8 +75,8 @@ describe("the agent, deployed as kubeadm's kube-proxy", needs(root, tool('nft'),
       { name: 'http', port: 80, targetPort: 8080 },
       { name: 'alt', port: 81, targetPort: 8080 },
     ]
-    await cluster.plane.patch(serviceNamed('web'), { spec: { ports } })
-    await cluster.plane.patch(sliceNamed('web'), {
+    await cluster.api.patch(serviceNamed('web'), { spec: { ports } })
+    await cluster.api.patch(sliceNamed('web'), {
       ports: [
         { name: 'http', port: 8080 },
         { name: 'alt', port: 8080 },
@@ -87,23 +87,23 @@ describe("the agent, deployed as kubeadm's kube-proxy", needs(root, tool('nft'),
   })
 
   test('leaves a Service to another proxy as soon as its label says so, and takes it back', async () => {
-    await cluster.plane.patch(serviceNamed('web'), { metadata: { labels: { [proxyName]: 'mesh' } } })
+    await cluster.api.patch(serviceNamed('web'), { metadata: { labels: { [proxyName]: 'mesh' } } })
     await cluster.untilReach({ destination: webIp }, 'timeout')
-    await cluster.plane.patch(serviceNamed('web'), { metadata: { labels: { [proxyName]: null } } })
+    await cluster.api.patch(serviceNamed('web'), { metadata: { labels: { [proxyName]: null } } })
     await cluster.untilReach({ destination: webIp }, second)
   })
 
   test('rejects when the slices are gone, drops when the Service is gone', async () => {
-    await cluster.plane.delete(sliceNamed('web'))
+    await cluster.api.delete(sliceNamed('web'))
     await cluster.untilReach({ destination: webIp }, 'refused')
-    await cluster.plane.delete(serviceNamed('web'))
+    await cluster.api.delete(serviceNamed('web'))
     await cluster.untilReach({ destination: webIp }, 'timeout')
   })
 
   test('carries UDP', async () => {
     const ports = [{ port: 53, targetPort: 8080, protocol: 'UDP' }]
-    await cluster.plane.create(service('dns', dnsIp, { ports }))
-    await cluster.plane.create(endpointSlice('dns', [first], [{ port: 8080, protocol: 'UDP' }]))
+    await cluster.api.create(service('dns', dnsIp, { ports }))
+    await cluster.api.create(endpointSlice('dns', [first], [{ port: 8080, protocol: 'UDP' }]))
     await cluster.untilReach({ destination: dnsIp, port: 53, protocol: 'udp' }, first)
   })
 
@@ -112,9 +112,9 @@ describe("the agent, deployed as kubeadm's kube-proxy", needs(root, tool('nft'),
     await cluster.lab.serve('tcp', 80, [plan.outerClusterIp])
     await cluster.untilReach(flow, plan.outerClusterIp)
     const extra = serviceCidr('extra', [`${plan.outerClusterIp}/32`])
-    await cluster.plane.create(extra)
+    await cluster.api.create(extra)
     await cluster.untilReach(flow, 'timeout')
-    await cluster.plane.delete(extra)
+    await cluster.api.delete(extra)
     await cluster.untilReach(flow, plan.outerClusterIp)
   })
 
@@ -124,7 +124,7 @@ describe("the agent, deployed as kubeadm's kube-proxy", needs(root, tool('nft'),
       zone: name,
       hints: { forZones: [{ name }] },
     })
-    await cluster.plane.create(
+    await cluster.api.create(
       service('zoned', zonedIp),
       endpointSlice('zoned', [inZone(first, 'a'), inZone(second, 'b')]),
     )
@@ -134,7 +134,7 @@ describe("the agent, deployed as kubeadm's kube-proxy", needs(root, tool('nft'),
       ['a', first],
       ['b', second],
     ] as const) {
-      await cluster.plane.patch(nodeNamed(nodeName), { metadata: { labels: { 'topology.kubernetes.io/zone': zone } } })
+      await cluster.api.patch(nodeNamed(nodeName), { metadata: { labels: { 'topology.kubernetes.io/zone': zone } } })
       await eventually(
         async () => {
           const { endpoints } = await cluster.lab.pods.pod.connectMany(zonedIp, 80, 20)
@@ -147,16 +147,16 @@ describe("the agent, deployed as kubeadm's kube-proxy", needs(root, tool('nft'),
 
   test('tells load balancers, but not the kubelet, that its Node is about to be deleted', async () => {
     assert.deepEqual(await health(), { healthz: 200, livez: 200 })
-    await cluster.plane.patch(nodeNamed(nodeName), { spec: { taints: [autoscalerTaint] } })
+    await cluster.api.patch(nodeNamed(nodeName), { spec: { taints: [autoscalerTaint] } })
     await untilHealth({ healthz: 503, livez: 200 })
-    await cluster.plane.patch(nodeNamed(nodeName), { spec: { taints: null } })
+    await cluster.api.patch(nodeNamed(nodeName), { spec: { taints: null } })
     await untilHealth({ healthz: 200, livez: 200 })
   })
 
   test('reports its start as an event of the Node', async () => {
     const ours = await eventually(
       async () => {
-        const { items } = (await cluster.plane.request('GET', '/apis/events.k8s.io/v1/events')) as EventList
+        const { items } = (await cluster.api.request('GET', '/apis/events.k8s.io/v1/events')) as EventList
         const found = items.filter(({ reportingController }) => reportingController === 'kube-proxy')
         return found.length > 0 ? found : undefined
       },

@@ -2,19 +2,16 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { ruleset } from '../cli/ruleset.ts'
-import { eventually } from '../lab/eventually.ts'
 import { ipv4 as plan } from '../lab/addresses.ts'
 import { controlPlane } from '../lab/control-plane.ts'
+import { eventually } from '../lab/eventually.ts'
 import { needs, root, tool } from '../lab/requirements.ts'
 import { Cluster } from './cluster.ts'
 import { endpointSlice, proxierBinding, proxyAccount, service, sliceEndpoints, sliceNamed } from './objects.ts'
-import { kubeadmConfiguration } from './kubeadm-configuration.ts'
-import { kubeconfigWith, type Pod } from './pod.ts'
+import { kubeadmConfiguration, kubeconfigWith, type Pod } from './pod.ts'
 
 const [webIp] = plan.clusterIps
 const [first, second, third] = plan.localEndpoints
-const kubeadmConfig = { 'config.conf': kubeadmConfiguration(plan.podCidr) }
-const proxyUser = `system:serviceaccount:${proxyAccount.namespace}:${proxyAccount.name}`
 
 /** All that the agent asks for, but EndpointSlices. */
 const roleWithoutSlices = {
@@ -38,7 +35,7 @@ describe('the agent and what it may do', needs(root, tool('nft'), controlPlane),
 
   before(async () => {
     cluster = await Cluster.start()
-    await cluster.plane.create(service('web', webIp), endpointSlice('web', [first]))
+    await cluster.api.create(service('web', webIp), endpointSlice('web', [first]))
   })
 
   beforeEach(async () => {
@@ -53,7 +50,7 @@ describe('the agent and what it may do', needs(root, tool('nft'), controlPlane),
   async function untilRefused(resource: string): Promise<void> {
     await eventually(
       async () => {
-        const requests = await cluster.plane.requestsOf(proxyUser)
+        const requests = await cluster.plane.requestsOf(proxyAccount)
         return requests.some((request) => request.resource === resource && request.status === 403) || undefined
       },
       () => `a refused request for ${resource}`,
@@ -63,25 +60,25 @@ describe('the agent and what it may do', needs(root, tool('nft'), controlPlane),
   test('programs nothing before it may list everything, says what it lacks, and starts when it may', async () => {
     const agent = pod.start()
     await agent.said(/forbidden/)
-    await cluster.plane.create(roleWithoutSlices, bindingWithoutSlices)
+    await cluster.api.create(roleWithoutSlices, bindingWithoutSlices)
     await untilRefused('endpointslices')
     await agent.said(/endpointslices\S* is forbidden/)
     assert.equal(ruleset(cluster.lab.node.namespace), '', 'Services without endpoints would be rejected')
-    await cluster.plane.create(proxierBinding)
+    await cluster.api.create(proxierBinding)
     await cluster.untilReach({ destination: webIp }, first)
   })
 
   test('keeps its rules when the right is taken away, and follows when it is given back', async () => {
     const agent = pod.start()
     await cluster.untilProgrammed()
-    await cluster.plane.delete(proxierBinding)
+    await cluster.api.delete(proxierBinding)
     // Watches that are open stay open; a new API server lets none begin.
     await cluster.plane.killApiServer()
     await cluster.plane.startApiServer()
     await agent.said(/forbidden/)
-    await cluster.plane.patch(sliceNamed('web'), { endpoints: sliceEndpoints([second]) })
+    await cluster.api.patch(sliceNamed('web'), { endpoints: sliceEndpoints([second]) })
     assert.equal(await cluster.reach({ destination: webIp }), first)
-    await cluster.plane.create(proxierBinding)
+    await cluster.api.create(proxierBinding)
     await cluster.untilReach({ destination: webIp }, second)
   })
 
@@ -91,13 +88,13 @@ describe('the agent and what it may do', needs(root, tool('nft'), controlPlane),
       'client-certificate-data': await base64Of(certFile),
       'client-key-data': await base64Of(keyFile),
     })
-    await pod.publish('config', { ...kubeadmConfig, 'kubeconfig.conf': kubeconfig })
+    await pod.publish('config', { 'config.conf': kubeadmConfiguration, 'kubeconfig.conf': kubeconfig })
     await assertFollows(third)
   })
 
   test("uses its pod's account when it is given no kubeconfig", async () => {
     const { hostname, port } = new URL(cluster.plane.url)
-    const config = kubeadmConfig['config.conf'].replace(/kubeconfig: .*/, 'kubeconfig: ""')
+    const config = kubeadmConfiguration.replace(/kubeconfig: .*/, 'kubeconfig: ""')
     await pod.publish('config', { 'config.conf': config })
     await assertFollows(first, { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port })
   })
@@ -105,7 +102,7 @@ describe('the agent and what it may do', needs(root, tool('nft'), controlPlane),
   /** Starts an agent, which programs a change. */
   async function assertFollows(endpoint: string, env?: NodeJS.ProcessEnv): Promise<void> {
     pod.start(env === undefined ? {} : { env: { ...process.env, ...env } })
-    await cluster.plane.patch(sliceNamed('web'), { endpoints: sliceEndpoints([endpoint]) })
+    await cluster.api.patch(sliceNamed('web'), { endpoints: sliceEndpoints([endpoint]) })
     await cluster.untilReach({ destination: webIp }, endpoint)
   }
 })

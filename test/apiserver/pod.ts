@@ -9,8 +9,11 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { kubeadmText } from '../config/configurations.ts'
+import { ipv4 } from '../lab/addresses.ts'
 import type { ControlPlane } from '../lab/control-plane.ts'
 import { Program } from '../lab/long-program.ts'
+import { clusterPlan } from '../lab/plan.ts'
 
 /** The files of the two volumes, by name. */
 export type PodFiles = {
@@ -28,9 +31,7 @@ export type ContainerOptions = {
 }
 
 /** `run` from this checkout. */
-const agentCommand = process.env.TRY_AGENT
-  ? [process.env.TRY_AGENT]
-  : [process.execPath, fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)), 'run']
+const agentCommand = [process.execPath, fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)), 'run']
 
 /** Settings that are the whole machine's, with the file that has the pod's copy. */
 const hostSettings = {
@@ -95,8 +96,13 @@ export class Pod {
   }
 }
 
+export const nodeName = clusterPlan.node.name
+
 /** kubeadm's command line after the program's name; the node's name is in the environment there. */
-export const kubeadmArgs = ['--config=/var/lib/kube-proxy/config.conf', '--hostname-override=test-node']
+const kubeadmArgs = ['--config=/var/lib/kube-proxy/config.conf', `--hostname-override=${nodeName}`]
+
+/** kubeadm's configuration, in mode nftables and with the lab's pod range. */
+export const kubeadmConfiguration = kubeadmText.replace('10.244.0.0/16', ipv4.podCidr)
 
 /** The kubeconfig that kubeadm puts beside the configuration. */
 export function kubeadmKubeconfig(plane: ControlPlane): string {

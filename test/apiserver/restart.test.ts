@@ -19,7 +19,7 @@ describe('an agent that is restarted in an unchanged cluster', needs(root, tool(
 
   before(async () => {
     cluster = await Cluster.start()
-    await cluster.plane.create(
+    await cluster.api.create(
       proxierBinding,
       service('web', webIp),
       endpointSlice('web', plan.localEndpoints),

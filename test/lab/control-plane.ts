@@ -1,16 +1,15 @@
 /*
  * A Kubernetes control plane as far as a service proxy sees it: etcd and kube-apiserver, real ones, in a temporary
  * directory and in the network namespace of the thread that starts them. There are no controllers: what they would make
- * (EndpointSlices, tokens' ServiceAccounts, the status of ServiceCIDRs) is made by the tests.
+ * (EndpointSlices, for one) is made by the tests.
  */
 import { generateKeyPairSync } from 'node:crypto'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { request } from 'node:https'
+import { rmSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
-import { collectionPath, type KubernetesObject, objectPath, type ObjectReference } from './api-objects.ts'
+import { type ApiClient, apiClient } from './api-client.ts'
+import { type ApiRequest, auditPolicy, requestsOf } from './audit-log.ts'
 import { type Certificate, certificateAuthority, clientCertificate, serverCertificate } from './certificates.ts'
 import { eventually } from './eventually.ts'
 import { goTool, goToolchain } from './go-tools.ts'
@@ -23,43 +22,25 @@ export const controlPlane: Requirement = () => {
   return missing.find((reason) => reason !== undefined)
 }
 
-/** An answer of the API server that is no success; `status` is HTTP's. */
-export class ApiServerError extends Error {
-  readonly status: number
-
-  constructor(status: number, message: string) {
-    super(message)
-    this.name = 'ApiServerError'
-    this.status = status
-  }
-}
-
-/** A request that the API server has answered, in RBAC's words; `resource` includes a subresource. */
-export type ApiRequest = {
-  readonly verb: string
-  readonly apiGroup: string
-  readonly resource: string
-  readonly status: number
-}
-
 export type ControlPlaneOptions = {
   /** An address of this network namespace, at which Pods would find the API server. */
   readonly address?: string
   readonly serviceCidrs?: readonly string[]
 }
 
-/** etcd and an API server that can be killed and started again; RBAC decides, and we are `system:masters`. */
+/** etcd and an API server that can be killed and started again; RBAC decides who may do what. */
 export class ControlPlane {
   /** Holds everything; gone after `close`. */
   readonly directory: string
   readonly url: string
   readonly authority: Certificate
+  /** Acts as a cluster's administrator. */
+  readonly api: ApiClient
   readonly #etcdUrl: string
   readonly #etcd: Program
   readonly #apiServerCommand: readonly [path: string, ...args: string[]]
   readonly #auditLog: string
   readonly #adminCertificate: Certificate
-  readonly #admin: { readonly cert: Buffer; readonly key: Buffer; readonly ca: Buffer }
   #apiServer: Program | undefined
 
   private constructor({ directory, address, serviceCidrs, ports, programs }: Surroundings) {
@@ -68,12 +49,7 @@ export class ControlPlane {
     this.#etcdUrl = `http://127.0.0.1:${ports.etcd}`
     this.authority = certificateAuthority(directory)
     this.#adminCertificate = this.clientCertificate({ user: 'admin', group: 'system:masters' })
-    const { certFile, keyFile } = this.#adminCertificate
-    this.#admin = {
-      cert: readFileSync(certFile),
-      key: readFileSync(keyFile),
-      ca: readFileSync(this.authority.certFile),
-    }
+    this.api = apiClient(this.url, this.authority, this.#adminCertificate)
     const server = serverCertificate(directory, this.authority, [`IP:${address}`, 'IP:127.0.0.1', 'DNS:localhost'])
     const accountKeyFile = join(directory, 'service-accounts.key')
     writeFileSync(accountKeyFile, serviceAccountKey())
@@ -152,41 +128,7 @@ export class ControlPlane {
     await this.#apiServer?.end()
   }
 
-  /** Sends a request and returns the parsed answer. Throws ApiServerError, and the socket's error. */
-  async request(method: string, path: string, body?: unknown, contentType = 'application/json'): Promise<unknown> {
-    const sent = request(`${this.url}${path}`, {
-      ...this.#admin,
-      method,
-      agent: false,
-      headers: { 'content-type': contentType },
-    })
-    const response = new Promise<{ status: number; body: string }>((resolve, reject) => {
-      sent.on('error', reject)
-      sent.on('response', (message) => {
-        text(message).then((answer) => resolve({ status: message.statusCode ?? 0, body: answer }), reject)
-      })
-    })
-    sent.end(body === undefined ? undefined : JSON.stringify(body))
-    const { status, body: answer } = await response
-    if (status >= 300) throw new ApiServerError(status, `${method} ${path}: ${status} ${answer}`)
-    return answer.startsWith('{') ? JSON.parse(answer) : answer
-  }
-
-  /** Creates objects, one after another. */
-  async create(...objects: readonly KubernetesObject[]): Promise<void> {
-    for (const object of objects) await this.request('POST', collectionPath(object), object)
-  }
-
-  /** Changes the fields given; `null` removes one (a JSON merge patch). */
-  async patch(reference: ObjectReference, change: object, subresource = ''): Promise<void> {
-    await this.request('PATCH', `${objectPath(reference)}${subresource}`, change, 'application/merge-patch+json')
-  }
-
-  async delete(reference: ObjectReference): Promise<void> {
-    await this.request('DELETE', objectPath(reference))
-  }
-
-  /** The path of a kubeconfig with our own rights, for kubectl. */
+  /** The path of a kubeconfig of the administrator, for kubectl. */
   adminKubeconfig(): string {
     const path = join(this.directory, 'admin.conf')
     const { certFile, keyFile } = this.#adminCertificate
@@ -207,30 +149,9 @@ export class ControlPlane {
     return clientCertificate(this.directory, this.authority, subject)
   }
 
-  /** A token of a ServiceAccount, as the kubelet would ask for it; it ends with the account. */
-  async token({ namespace, name }: AccountName): Promise<string> {
-    const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`
-    const spec = { expirationSeconds: 600 }
-    const answer = await this.request('POST', path, {
-      apiVersion: 'authentication.k8s.io/v1',
-      kind: 'TokenRequest',
-      spec,
-    })
-    return (answer as { readonly status: { readonly token: string } }).status.token
-  }
-
-  /** The requests that this ServiceAccount's or other user's clients have made so far. */
-  async requestsOf(user: string): Promise<readonly ApiRequest[]> {
-    const lines = (await readFile(this.#auditLog, 'utf8')).split('\n').slice(0, -1)
-    return lines
-      .map((line) => JSON.parse(line) as AuditEvent)
-      .filter((event) => event.user.username === user)
-      .map(({ verb, objectRef: { apiGroup = '', resource, subresource }, responseStatus: { code } }) => ({
-        verb,
-        apiGroup,
-        resource: subresource === undefined ? resource : `${resource}/${subresource}`,
-        status: code,
-      }))
+  /** The requests that a ServiceAccount's clients have made so far. */
+  requestsOf({ namespace, name }: AccountName): Promise<readonly ApiRequest[]> {
+    return requestsOf(this.#auditLog, `system:serviceaccount:${namespace}:${name}`)
   }
 
   /** Makes etcd forget all earlier versions: whoever resumes a watch from one of them is told that it is gone. */
@@ -246,7 +167,7 @@ export class ControlPlane {
 
   async #isReady(): Promise<boolean> {
     try {
-      return (await this.request('GET', '/readyz')) === 'ok'
+      return (await this.api.request('GET', '/readyz')) === 'ok'
     } catch {
       return false
     }
@@ -258,26 +179,6 @@ export class ControlPlane {
     if (!response.ok) throw new Error(`etcd: ${path}: ${response.status} ${await response.text()}`)
     return response.json()
   }
-}
-
-/** ServiceAccounts' requests for objects, when their answer begins. */
-const auditPolicy = {
-  apiVersion: 'audit.k8s.io/v1',
-  kind: 'Policy',
-  omitStages: ['RequestReceived'],
-  rules: [
-    { level: 'None', nonResourceURLs: ['*'] },
-    { level: 'Metadata', userGroups: ['system:serviceaccounts'] },
-    { level: 'None' },
-  ],
-}
-
-/** The fields that we read of audit.k8s.io/v1 Event. */
-type AuditEvent = {
-  readonly verb: string
-  readonly user: { readonly username: string }
-  readonly objectRef: { readonly apiGroup?: string; readonly resource: string; readonly subresource?: string }
-  readonly responseStatus: { readonly code: number }
 }
 
 /** The first of all keys, in base64: nobody has it, but the answer tells the revision. */

@@ -22,15 +22,17 @@ const plainFields: ReadonlySet<string> = new Set([
 export function plainAuthentication({ cluster, user }: ClusterAccess): RequestOptions | undefined {
   const given = Object.entries(user).filter(([, value]) => value !== undefined && value !== null && value !== '')
   if (!given.every(([field, value]) => plainFields.has(field) && isPlain(field, value))) return undefined
-  const { username, password } = user
-  const token = tokenFilePath(user) === undefined ? user['token'] : readFileSync(tokenFilePath(user) ?? '', 'utf8')
+  const [username, password] = [text(user, 'username'), text(user, 'password')]
+  const tokenFile = tokenFilePath(user)
+  const token = tokenFile === undefined ? text(user, 'token') : readFileSync(tokenFile, 'utf8')
+  const servername = text(cluster, 'tls-server-name')
   return {
     ...pem('ca', cluster, 'certificate-authority'),
     ...pem('cert', user, 'client-certificate'),
     ...pem('key', user, 'client-key'),
-    ...(typeof cluster['tls-server-name'] === 'string' && { servername: cluster['tls-server-name'] }),
-    ...(token ? { headers: { Authorization: `Bearer ${String(token)}` } } : {}),
-    ...(username && !token ? { auth: `${String(username)}:${String(password ?? '')}` } : {}),
+    ...(servername !== '' && { servername }),
+    ...(token !== '' && { headers: { Authorization: `Bearer ${token}` } }),
+    ...(token === '' && username !== '' && { auth: `${username}:${password}` }),
   }
 }
 
@@ -48,7 +50,12 @@ function tokenFilePath(user: Fields): string | undefined {
 
 /** The content of a field, or of the file that another one names. */
 function pem(option: 'ca' | 'cert' | 'key', entry: Fields, field: string): RequestOptions {
-  const [path, content] = [entry[field], entry[`${field}-data`]]
-  if (typeof path === 'string' && path !== '') return { [option]: readFileSync(path) }
-  return typeof content === 'string' && content !== '' ? { [option]: Buffer.from(content, 'base64') } : {}
+  const [path, content] = [text(entry, field), text(entry, `${field}-data`)]
+  if (path !== '') return { [option]: readFileSync(path) }
+  return content === '' ? {} : { [option]: Buffer.from(content, 'base64') }
+}
+
+function text(fields: Fields, name: string): string {
+  const value = fields[name]
+  return typeof value === 'string' ? value : ''
 }

@@ -2,11 +2,11 @@
  * loadBalancerSourceRanges: who may open connections to a load-balancer IP. It is asked before the destination is
  * translated, of every sender, pods and this Node included.
  *
- *   set firewall-ips { type ipv4_addr . inet_proto . inet_service; elements = { 198.51.100.7 . tcp . 80 } }
+ *   set firewall-frontends { type ipv4_addr . inet_proto . inet_service; elements = { 198.51.100.7 . tcp . 80 } }
  *   set firewall-allowed { type ipv4_addr . inet_proto . inet_service . ipv4_addr; flags interval
  *     elements = { 198.51.100.7 . tcp . 80 . 203.0.113.0/25 } }
  *   chain firewall-check {
- *     ip daddr . meta l4proto . th dport @firewall-ips ip daddr . meta l4proto . th dport . ip saddr != @firewall-allowed drop
+ *     ip daddr . meta l4proto . th dport @firewall-frontends ip daddr . meta l4proto . th dport . ip saddr != @firewall-allowed drop
  *   }
  */
 import { type Cidr, cidrContains, cidrParts, parseCidr } from '../model/cidr.ts'
@@ -32,7 +32,7 @@ export function firewall({ family }: DataplaneOptions): Fragment {
   return {
     sets: [
       {
-        name: setNames.firewallIps,
+        name: setNames.firewallFrontends,
         key: byType(...frontend),
         comment: 'destinations that are subject to LoadBalancerSourceRanges',
       },
@@ -48,7 +48,7 @@ export function firewall({ family }: DataplaneOptions): Fragment {
       {
         chain: chainNames.firewallCheck,
         expressions: [
-          ...inSet(dialled, setNames.firewallIps),
+          ...inSet(dialled, setNames.firewallFrontends),
           ...notInRanges([...dialled, saddr(inet)], setNames.firewallAllowed),
           verdict(drop),
         ],
@@ -73,7 +73,7 @@ export function firewallElements(
   const whole = (ip: IpAddress): Cidr[] => [parseCidr(`${ip}/${ipBytes(ip).length * 8}`) ?? []].flat()
   const allowed = mergeCidrs([...sourceRanges, ...(letsNodeIn ? siblings.flatMap(whole) : [])])
   return [
-    { set: setNames.firewallIps, element: { key } },
+    { set: setNames.firewallFrontends, element: { key } },
     ...allowed.map((range) => ({ set: setNames.firewallAllowed, element: rangeElement(key, range) })),
   ]
 }

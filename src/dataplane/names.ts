@@ -48,7 +48,7 @@ export const setNames = {
   externalLocalNodePorts: 'external-local-nodeports',
   noEndpointServices: 'no-endpoint-services',
   noEndpointNodePorts: 'no-endpoint-nodeports',
-  firewallIps: 'firewall-ips',
+  firewallFrontends: 'firewall-frontends',
   firewallAllowed: 'firewall-allowed',
 } as const
 

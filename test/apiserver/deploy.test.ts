@@ -58,16 +58,22 @@ describe('deploy/', needs(root, tool('nft'), controlPlane), () => {
     return (await cluster.api.request('GET', path)) as T
   }
 
-  /** Makes a Service whose health check cannot be served, and waits until the agent has reported that twice. */
+  /** Makes twice a Service whose health check cannot be served, and waits until the agent has reported that. */
   async function provokeEvents(): Promise<void> {
-    const occupant = createServer().listen(healthCheckNodePort, plan.node)
-    await once(occupant, 'listening')
     const spec = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort }
-    await cluster.api.create(service('checked', checkedIp, { spec }))
-    await untilRequested('create events.k8s.io/events', 2)
-    await cluster.api.create(endpointSlice('checked', [endpoint]))
-    await untilRequested('patch events.k8s.io/events', 1)
-    occupant.close()
+    const checked = service('checked', checkedIp, { spec })
+    const occupant = createServer().listen(healthCheckNodePort, plan.node)
+    try {
+      await once(occupant, 'listening')
+      await cluster.api.create(checked)
+      await untilRequested('create events.k8s.io/events', 2)
+      await cluster.api.delete(checked)
+      await cluster.untilReach({ destination: checkedIp }, 'timeout')
+      await cluster.api.create(checked)
+      await untilRequested('patch events.k8s.io/events', 1)
+    } finally {
+      occupant.close()
+    }
   }
 
   /** Waits until the agent has asked for something so many times. */

@@ -4,10 +4,10 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { cpuMs, peakBytes, residentBytes } from '../../../bench/agent/process-usage.ts'
 
-/** Keeps 60 MB, computes for 300 ms and in a child of its own for 300 ms, says so and waits. */
+/** Keeps 60 MB, uses 300 ms of CPU time and in a child of its own another 300 ms, says so and waits. */
 const program = `
   globalThis.kept = Buffer.alloc(60e6, 1)
-  const compute = "const end = Date.now() + 300; while (Date.now() < end);"
+  const compute = "for (;;) { const { user, system } = process.cpuUsage(); if (user + system > 3e5) break }"
   require('node:child_process').spawnSync(process.execPath, ['-e', compute])
   eval(compute)
   process.stdout.write('done')

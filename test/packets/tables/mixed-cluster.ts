@@ -116,7 +116,7 @@ export const mixedClusterElements: Readonly<Record<string, readonly string[]>> =
     `${externalIp1} . tcp . 80 comment "ns/svc2:http" : drop`,
   ],
   'no-endpoint-nodeports': ['tcp . 3001 comment "ns/svc2:http" : drop'],
-  'firewall-ips': [`${vip2} . tcp . 80`],
+  'firewall-frontends': [`${vip2} . tcp . 80`],
   'firewall-allowed': [`${vip2} . tcp . 80 . ${ipv4.sourceRange}`],
   'affinity-ips-tcp': [vip2, ip5].map(
     (address) => `${address} . 80 comment "ns/svc5:http" : goto affinity-record-tcp-10800`,

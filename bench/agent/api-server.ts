@@ -41,6 +41,11 @@ export class ApiServerProcess {
     return this.#json('POST', `/bench/services/${service}/endpoints`, { action })
   }
 
+  /** A new Service with its endpoints; the address is its cluster IP. */
+  async createService(): Promise<WrittenChange> {
+    return this.#json('POST', '/bench/services')
+  }
+
   /** Replaces endpoints at an even rate; resolves when all are. */
   async load(ratePerSecond: number, changes: number): Promise<readonly WrittenChange[]> {
     return this.#json('POST', '/bench/load', { ratePerSecond, changes })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { benchNodeName } from '../cluster.ts'
 
 export const healthAddress = '127.0.0.1:10256'
+export const metricsAddress = '127.0.0.1:10249'
 
 /** Writes a proxy's configuration and kubeconfig into a directory; returns the path of the configuration. */
 export function writeProxyFiles(
@@ -30,7 +31,7 @@ export function writeProxyFiles(
     clusterCIDR: '100.64.0.0/10',
     clientConnection: { kubeconfig },
     healthzBindAddress: healthAddress,
-    metricsBindAddress: '127.0.0.1:10249',
+    metricsBindAddress: metricsAddress,
     // Zeros: nothing is written to /proc.
     oomScoreAdj: 0,
     conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: '0s', tcpCloseWaitTimeout: '0s' },

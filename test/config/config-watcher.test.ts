@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -8,6 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigWatcher } from '../../src/config/config-watcher.ts'
 import { ConfigError } from '../../src/config/errors.ts'
 
+/*
+ * Files are written by writeFileSync: were this thread free between truncating and writing, the watcher could see an empty
+ * file for longer than the short pause that it is given here.
+ */
 /** How long to wait for what should come within some 40 ms. */
 const patienceMs = 3_000
 const quietMs = 20
@@ -88,7 +92,7 @@ async function withDirectory(run: (directory: string) => Promise<void>): Promise
 async function withFile(run: (file: string, directory: string) => Promise<void>): Promise<void> {
   await withDirectory(async (directory) => {
     const file = join(directory, 'config.conf')
-    await writeFile(file, 'one')
+    writeFileSync(file, 'one')
     await run(file, directory)
   })
 }
@@ -97,11 +101,11 @@ describe('a configuration file that is followed', () => {
   test('is told anew when it is written in place', () =>
     withFile((file) =>
       watching(file, async ({ expect }) => {
-        await writeFile(file, 'two')
+        writeFileSync(file, 'two')
         await expect('two')
-        await writeFile(file, 'three')
+        writeFileSync(file, 'three')
         await expect('three')
-        await writeFile(file, 'one')
+        writeFileSync(file, 'one')
         await expect('one')
       }),
     ))
@@ -110,7 +114,7 @@ describe('a configuration file that is followed', () => {
     withFile((file, directory) =>
       watching(file, async ({ expect }) => {
         for (const text of ['two', 'three']) {
-          await writeFile(join(directory, 'next'), text)
+          writeFileSync(join(directory, 'next'), text)
           await rename(join(directory, 'next'), file)
           await expect(text)
         }
@@ -121,7 +125,7 @@ describe('a configuration file that is followed', () => {
     withDirectory(async (directory) => {
       const revision = async (name: string, text: string): Promise<void> => {
         await mkdir(join(directory, name))
-        await writeFile(join(directory, name, 'config.conf'), text)
+        writeFileSync(join(directory, name, 'config.conf'), text)
         await symlink(name, join(directory, '..data_tmp'))
         await rename(join(directory, '..data_tmp'), join(directory, '..data'))
       }
@@ -133,7 +137,7 @@ describe('a configuration file that is followed', () => {
         await expect('two')
         await revision('..3', 'three')
         await expect('three')
-        await writeFile(join(directory, '..3', 'config.conf'), 'four')
+        writeFileSync(join(directory, '..3', 'config.conf'), 'four')
         await expect('four')
       })
     }))
@@ -144,7 +148,7 @@ describe('a configuration file that is followed', () => {
         const link = join(directory, 'link.conf')
         await symlink(file, link)
         await watching(link, async ({ expect }) => {
-          await writeFile(file, 'two')
+          writeFileSync(file, 'two')
           await expect('two')
         })
       }),
@@ -152,7 +156,7 @@ describe('a configuration file that is followed', () => {
 
   test('is told anew when it was written between being read and being followed', () =>
     withFile(async (file) => {
-      await writeFile(file, 'two')
+      writeFileSync(file, 'two')
       await watching(file, async ({ expect }) => expect('two'))
     }))
 
@@ -161,14 +165,14 @@ describe('a configuration file that is followed', () => {
       for (const text of ['one', 'two']) {
         await mkdir(join(directory, text))
         await mkdir(join(directory, text, 'in'))
-        await writeFile(join(directory, text, 'in', 'config.conf'), text)
+        writeFileSync(join(directory, text, 'in', 'config.conf'), text)
       }
       await symlink('one', join(directory, 'now'))
       const follow = async ({ expect }: Watched): Promise<void> => {
         await symlink('two', join(directory, 'next'))
         await rename(join(directory, 'next'), join(directory, 'now'))
         await expect('two')
-        await writeFile(join(directory, 'two', 'in', 'config.conf'), 'three')
+        writeFileSync(join(directory, 'two', 'in', 'config.conf'), 'three')
         await expect('three')
       }
       await watching(join(directory, 'now', 'in', 'config.conf'), follow, { pollMs: 20 })
@@ -177,8 +181,8 @@ describe('a configuration file that is followed', () => {
   test('is not told anew when it is touched, or neighbours change', () =>
     withFile((file, directory) =>
       watching(file, async ({ expectNothing }) => {
-        await writeFile(file, 'one')
-        await writeFile(join(directory, 'other.conf'), 'two')
+        writeFileSync(file, 'one')
+        writeFileSync(join(directory, 'other.conf'), 'two')
         await expectNothing()
       }),
     ))
@@ -199,15 +203,15 @@ describe('a configuration file that is followed', () => {
   test('that cannot be used is reported once, and the old one stays', () =>
     withFile((file) =>
       watching(file, async ({ expect, expectProblem, expectNothing }) => {
-        await writeFile(file, 'bad 1')
+        writeFileSync(file, 'bad 1')
         await expectProblem(/^field: bad 1 is bad; the configuration stays as it is$/)
-        await writeFile(file, 'bad 1')
+        writeFileSync(file, 'bad 1')
         await expectNothing()
-        await writeFile(file, 'bad 2')
+        writeFileSync(file, 'bad 2')
         await expectProblem(/bad 2/)
-        await writeFile(file, 'one')
+        writeFileSync(file, 'one')
         await expectNothing()
-        await writeFile(file, 'two')
+        writeFileSync(file, 'two')
         await expect('two')
       }),
     ))
@@ -217,13 +221,13 @@ describe('a configuration file that is followed', () => {
       watching(file, async ({ expect, expectProblem, expectNothing }) => {
         await rm(file)
         await expectProblem(/config\.conf cannot be read: ENOENT; the configuration stays as it is$/)
-        await writeFile(join(directory, 'other.conf'), 'two')
+        writeFileSync(join(directory, 'other.conf'), 'two')
         await expectNothing()
-        await writeFile(file, 'one')
+        writeFileSync(file, 'one')
         await expectNothing()
         await rm(file)
         await expectProblem(/ENOENT/)
-        await writeFile(file, 'two')
+        writeFileSync(file, 'two')
         await expect('two')
       }),
     ))
@@ -233,14 +237,14 @@ describe('a configuration file that is followed', () => {
       const directory = join(root, 'etc')
       const file = join(directory, 'config.conf')
       await mkdir(directory)
-      await writeFile(file, 'one')
+      writeFileSync(file, 'one')
       const follow = async ({ expect, expectProblem }: Watched): Promise<void> => {
         await rm(directory, { recursive: true })
         await expectProblem(/ENOENT/)
         await mkdir(directory)
-        await writeFile(file, 'two')
+        writeFileSync(file, 'two')
         await expect('two')
-        await writeFile(file, 'three')
+        writeFileSync(file, 'three')
         await expect('three')
       }
       await watching(file, follow, { pollMs: 20 })
@@ -249,9 +253,9 @@ describe('a configuration file that is followed', () => {
   test('is not told of any more once it is closed', () =>
     withFile((file) =>
       watching(file, async ({ close, expectNothing }) => {
-        await writeFile(file, 'two')
+        writeFileSync(file, 'two')
         close()
-        await writeFile(file, 'three')
+        writeFileSync(file, 'three')
         await expectNothing()
       }),
     ))

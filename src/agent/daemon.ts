@@ -15,6 +15,7 @@ import { healthCheckFailureEvent, nodeEvent } from './events.ts'
 import { supportedFamilies } from './families.ts'
 import { favourMemory } from './favour-memory.ts'
 import { FamilyDuties } from './family-duties.ts'
+import { NodeFastpath } from './node-fastpath.ts'
 import { isLoopback } from './node-port-addresses.ts'
 import { feedManifests } from './manifest-feed.ts'
 import { setOomScore } from './oom-score.ts'
@@ -43,6 +44,7 @@ export class Daemon {
   readonly #duties: ReadonlyMap<Family, FamilyDuties>
   /** Undefined when manifests are followed instead. */
   readonly #api: ApiFeed | undefined
+  readonly #fastpath: NodeFastpath
   readonly #servers: Servers
 
   /** Throws NetlinkError where the kernel has no nf_tables or does not permit it. */
@@ -62,10 +64,19 @@ export class Daemon {
       version,
       changes: () => this.#proxier.models.map(({ counters }) => counters),
       sources: () => this.#api?.status ?? {},
+      fastpath: () => this.#fastpath.report(),
       wallClock,
     }))
     metrics.features(featureStates(config.configuration.featureGates))
     const proxier = (this.#proxier = this.#newProxier())
+    this.#fastpath = new NodeFastpath({
+      threshold: config.configuration.nftables.fastpathPacketThreshold,
+      interfaces: config.configuration.nftables.fastpathInterfaces,
+      models: () => proxier.models,
+      nodePortIps: () => proxier.nodePortIps,
+      log,
+      onSync: (durationMs) => metrics.fastpathSynced(durationMs),
+    })
     this.#duties = new Map(proxier.models.map((model) => [model.family, this.#dutiesFor(model)]))
     const onEvents = this.#noteNode
     this.#api = needsApi ? new ApiFeed({ config, version, log, metrics, proxier, onEvents }) : undefined
@@ -88,6 +99,7 @@ export class Daemon {
     const stop = new AbortController()
     const stopped = AbortSignal.any([signal, stop.signal])
     let running: Promise<void> | undefined
+    let fastpath: Promise<void> | undefined
     try {
       await this.#prepare(stopped)
       if (stopped.aborted || this.#config.initOnly) return
@@ -95,6 +107,7 @@ export class Daemon {
       const failed = this.#servers.start()
       this.#record(nodeEvent(this.#config.nodeName, 'Normal', 'Starting'))
       running = this.#proxier.syncLoop(stopped)
+      fastpath = this.#fastpath.start(stopped)
       await Promise.race([running, failed])
     } finally {
       stop.abort()
@@ -103,6 +116,8 @@ export class Daemon {
       await Promise.all([this.#servers.close(), ...Array.from(this.#duties.values(), (duties) => duties.close())])
       await this.#api?.close()
       this.#proxier.close()
+      await fastpath
+      await this.#fastpath.close()
     }
   }
 
@@ -119,6 +134,7 @@ export class Daemon {
       this.#log.info('no address of this Node is known; bindAddress can say which is its own')
     }
     this.#setSysctls()
+    await this.#fastpath.prepare((bit) => this.#proxier.setFastpathLabel(bit))
     const facts = { supported: this.#families, node, podCidrs: spec?.podCIDRs ?? [] }
     const { fatal, warnings } = checkFamilies(configuration, facts)
     for (const warning of warnings) this.#log.warn(warning)
@@ -159,6 +175,7 @@ export class Daemon {
 
   #newProxier(): Proxier {
     const { nodeName, dataplane, bindAddress, configuration } = this.#config
+    const { fastpathPacketThreshold, fastpathResetTCP } = configuration.nftables
     return new Proxier({
       nodeName,
       families: this.#families,
@@ -167,6 +184,7 @@ export class Daemon {
       usesExternalIps: isGateOn(configuration.featureGates, 'AllowServiceExternalIPs'),
       minSyncPeriodMs: configuration.nftables.minSyncPeriod,
       retryPeriodMs: configuration.nftables.syncPeriod,
+      resetsFastpathTcp: fastpathPacketThreshold > 0 && fastpathResetTCP,
       log: this.#log,
       onLoopStarted: (family) => {
         this.#health.loopStarted(family)
@@ -182,9 +200,14 @@ export class Daemon {
         this.#metrics.syncDone(report, sync)
         if (report.isCleanupFailed) this.#metrics.cleanupFailed(report.family)
         this.#duties.get(report.family)?.synced(report)
+        this.#fastpath.servicesSynced()
       },
       onSyncFailed: (sync) => this.#metrics.syncFailed(sync),
-      onFlowsReconciled: (report) => this.#metrics.conntrackReconciled(report),
+      onFlowsReconciled: (report) => {
+        this.#metrics.conntrackReconciled(report)
+        this.#fastpath.flowsReconciled(report)
+      },
+      onOptedOutFlows: () => this.#fastpath.flowsOptedOut(),
       onHealthCheckIps: (family, ips) => this.#duties.get(family)?.setHealthCheckIps(ips),
     })
   }
@@ -217,9 +240,12 @@ export class Daemon {
 
   /** For people who ask how it is going. */
   #facts(): readonly string[] {
-    return Object.entries(this.#api?.status ?? {}).map(([kind, { isSynced, isConnected, objects, lastError }]) => {
-      const state = isConnected ? 'connected' : `not connected${lastError === undefined ? '' : `: ${lastError}`}`
-      return `[${isSynced && isConnected ? '+' : '-'}]source ${kind}: ${state}, ${objects} objects`
-    })
+    const sources = Object.entries(this.#api?.status ?? {}).map(
+      ([kind, { isSynced, isConnected, objects, lastError }]) => {
+        const state = isConnected ? 'connected' : `not connected${lastError === undefined ? '' : `: ${lastError}`}`
+        return `[${isSynced && isConnected ? '+' : '-'}]source ${kind}: ${state}, ${objects} objects`
+      },
+    )
+    return [...sources, ...this.#fastpath.facts()]
   }
 }

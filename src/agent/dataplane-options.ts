@@ -10,6 +10,8 @@ export type NodeFacts = {
   /** The Node's main address of each family that has one which others can reach. */
   readonly ips: Readonly<Partial<Record<Family, IpAddress>>>
   readonly podCidrs: readonly string[]
+  /** The conntrack label by which the fast path knows connections through Services; without it none gets one. */
+  readonly fastpathLabelBit?: number | undefined
 }
 
 /** The part of the configuration that concerns the table of one family. */
@@ -23,6 +25,7 @@ export function dataplaneOptions(family: Family, config: DataplaneConfig, node: 
     nodePortAddresses: nodePortRanges(family, config, node) === 'all' ? 'all' : 'selected',
     ...(localDetector === undefined ? {} : { localDetector }),
     ...(nodeIp === undefined ? {} : { nodeIp }),
+    ...(node.fastpathLabelBit === undefined ? {} : { fastpath: { labelBit: node.fastpathLabelBit } }),
   }
 }
 

@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import type { DataplaneConfig } from '../config/dataplane-flags.ts'
 import { maxSyncPeriodMs } from '../config/validation.ts'
 import { tableOf } from '../dataplane/names.ts'
-import { formatWarning } from '../kube/types.ts'
+import { formatWarning, type ObjectKey } from '../kube/types.ts'
 import type { ClusterModel } from '../model/cluster-model.ts'
 import type { Family, IpAddress } from '../model/ip.ts'
 import type { NodeTopology } from '../model/topology.ts'
@@ -13,6 +13,8 @@ import { readElements } from '../nft/dump.ts'
 import { TransactionError } from '../nft/errors.ts'
 import type { SetElement } from '../nft/objects.ts'
 import { systemClock } from '../sync/clock.ts'
+import type { FlowProtocol } from '../sync/flow-frontends.ts'
+import { unlabelOptedOut } from '../sync/opted-out-flows.ts'
 import { StaleFlows, type StaleFlowsReport } from '../sync/stale-flows.ts'
 import { SyncLoop } from '../sync/sync-loop.ts'
 import { Syncer, type SyncReport } from '../sync/syncer.ts'
@@ -27,6 +29,8 @@ export type PipelineOptions = {
   /** Shortest pause between two syncs, and how long after a failed one the next is tried. */
   readonly minSyncPeriodMs: number
   readonly retryPeriodMs: number
+  /** TCP connections of the fast path are forgotten, and thereby reset, when their endpoint is gone. */
+  readonly resetsFastpathTcp?: boolean | undefined
   readonly log: Logger
   readonly connection: NftConnection
   /** Of NETLINK_NETFILTER, for conntrack; closed with the pipeline, as the connection is. */
@@ -40,6 +44,8 @@ export type SyncListener = {
   readonly onSyncFailed?: ((sync: EndedSync) => void) | undefined
   /** Called after each search for flows that had become stale. */
   readonly onFlowsReconciled?: ((report: StaleFlowsReport) => void) | undefined
+  /** Called when connections are in the flow table whose Service has opted out; they go on undisturbed if all leave it. */
+  readonly onOptedOutFlows?: ((count: number) => void) | undefined
   /** Called with the addresses on which load balancers may ask for a Service's health, when they may be others than before. */
   readonly onHealthCheckIps?: ((family: Family, ips: 'all' | readonly IpAddress[]) => void) | undefined
   /** Called with each request for a sync, also when one is due already. */
@@ -61,18 +67,21 @@ export class Pipeline {
   #facts: NodeFacts
   #addresses: readonly IpAddress[] = []
   #syncer: Syncer
-  readonly #staleFlows: StaleFlows
-  /** What was last wrong with the search for stale flows, so that it is logged once. */
-  #flowsProblem: string | undefined
+  readonly #staleFlows: readonly StaleFlows[]
+  /** What was last wrong with the search for stale flows of a protocol, so that it is logged once. */
+  readonly #flowsProblems = new Map<FlowProtocol, string | undefined>()
   /** When the oldest request was made that no sync has answered. */
   #requestedAt: number | undefined
 
   constructor(options: PipelineOptions) {
     this.#options = options
-    const { model, node, facts, conntrack, minSyncPeriodMs, retryPeriodMs } = options
+    const { model, node, facts, conntrack, resetsFastpathTcp = false, minSyncPeriodMs, retryPeriodMs } = options
+    const protocols: readonly FlowProtocol[] = resetsFastpathTcp ? ['udp', 'tcp'] : ['udp']
     this.#facts = facts
     this.#syncer = this.#newSyncer(node)
-    this.#staleFlows = new StaleFlows({ model, socket: conntrack, clock: systemClock })
+    this.#staleFlows = protocols.map(
+      (protocol) => new StaleFlows({ model, protocol, socket: conntrack, clock: systemClock }),
+    )
     this.#loop = new SyncLoop({
       run: () => this.#sync(),
       minIntervalMs: minSyncPeriodMs,
@@ -113,19 +122,24 @@ export class Pipeline {
     return true
   }
 
+  /** The addresses of this machine that take node ports. */
+  get nodePortIps(): readonly IpAddress[] {
+    return nodePortIps(this.#options.model.family, this.#nodePortRanges, this.#addresses)
+  }
+
   /** Tells the addresses that this machine has now. */
   setAddresses(addresses: readonly IpAddress[]): void {
     this.#addresses = addresses
     const ranges = this.#nodePortRanges
     this.#syncer.setNodePortIps(selectNodePortIps(ranges, addresses))
     const { family } = this.#options.model
-    this.#staleFlows.setNodePortIps(nodePortIps(family, ranges, addresses))
+    for (const flows of this.#staleFlows) flows.setNodePortIps(this.nodePortIps)
     this.#options.onHealthCheckIps?.(family, healthCheckIps(family, ranges, addresses))
   }
 
   close(): void {
     this.#options.connection.close()
-    this.#staleFlows.close()
+    for (const flows of this.#staleFlows) flows.close()
   }
 
   get #nodePortRanges(): ReturnType<typeof nodePortRanges> {
@@ -161,7 +175,14 @@ export class Pipeline {
       const hasDone = report.isFull || report.commit.operations > 0
       log[hasDone ? 'info' : 'debug'](reportFields(report), report.isFull ? 'programmed' : 'synced')
       // A sync that failed may have said that it is needed.
-      await this.#reconcileFlows(report.isFull || report.changes.isConntrackCleanupNeeded)
+      const { isFull, changes } = report
+      const isDue = {
+        udp: isFull || changes.isConntrackCleanupNeeded,
+        // A terminating endpoint that goes in the end changes nothing in the table.
+        tcp: isFull || changes.services.size > 0,
+      }
+      await this.#unlabelOptedOut(changes.services)
+      for (const flows of this.#staleFlows) await this.#reconcileFlows(flows, isDue[flows.protocol])
       onSync?.(report, ended(report.isFull))
       return true
     } catch (error) {
@@ -173,29 +194,45 @@ export class Pipeline {
     }
   }
 
-  /** Never makes a sync fail: the table is right, whatever old flows do. */
-  async #reconcileFlows(isCleanupNeeded: boolean): Promise<void> {
-    const { log, model, onFlowsReconciled } = this.#options
+  /** Never makes a sync fail. With the option to reset them these connections are among the stale ones. */
+  async #unlabelOptedOut(services: Iterable<ObjectKey>): Promise<void> {
+    const { log, model, conntrack, resetsFastpathTcp, onOptedOutFlows } = this.#options
+    const { fastpathLabelBit } = this.#facts
+    if (fastpathLabelBit === undefined || resetsFastpathTcp === true) return
     try {
-      const report = await this.#staleFlows.reconcile(isCleanupNeeded)
+      const left = await unlabelOptedOut(model, services, this.nodePortIps, conntrack, fastpathLabelBit)
+      if (left > 0) onOptedOutFlows?.(left)
+    } catch (error) {
+      log.error({ family: model.family, err: error }, 'connections of Services that opted out stay in the fast path')
+    }
+  }
+
+  /** Never makes a sync fail: the table is right, whatever old flows do. */
+  async #reconcileFlows(flows: StaleFlows, isCleanupNeeded: boolean): Promise<void> {
+    const { log, model, onFlowsReconciled } = this.#options
+    const { protocol } = flows
+    const name = protocol.toUpperCase()
+    try {
+      const report = await flows.reconcile(isCleanupNeeded)
       if (report === undefined) return
       onFlowsReconciled?.(report)
       const { family, deleted, durationMs, isWhole, failure } = report
       const level = deleted > 0 ? 'info' : 'debug'
-      log[level]({ family, deleted, durationMs: rounded(durationMs), whole: isWhole }, 'stale UDP flows forgotten')
-      this.#noteFlowsProblem(failure?.message)
+      log[level]({ family, deleted, durationMs: rounded(durationMs), whole: isWhole }, `stale ${name} flows forgotten`)
+      this.#noteFlowsProblem(protocol, failure?.message)
     } catch (error) {
-      if (!(error instanceof NetlinkError)) log.error({ family: model.family, err: error }, 'stale UDP flows not found')
-      else this.#noteFlowsProblem(error.message)
+      if (error instanceof NetlinkError) this.#noteFlowsProblem(protocol, error.message)
+      else log.error({ family: model.family, err: error }, `stale ${name} flows not found`)
     }
   }
 
-  #noteFlowsProblem(problem: string | undefined): void {
+  #noteFlowsProblem(protocol: FlowProtocol, problem: string | undefined): void {
     const { log, model } = this.#options
-    if (problem !== undefined && problem !== this.#flowsProblem) {
-      log.error({ family: model.family, err: problem }, 'stale UDP flows stay; the next sync tries again')
+    if (problem !== undefined && problem !== this.#flowsProblems.get(protocol)) {
+      const message = `stale ${protocol.toUpperCase()} flows stay; the next sync tries again`
+      log.error({ family: model.family, err: problem }, message)
     }
-    this.#flowsProblem = problem
+    this.#flowsProblems.set(protocol, problem)
   }
 }
 

@@ -24,6 +24,8 @@ export type ProxierOptions = SyncListener & {
   readonly minSyncPeriodMs: number
   /** After a failed sync the next one begins at the latest so long after its end. */
   readonly retryPeriodMs: number
+  /** TCP connections of the fast path are forgotten, and thereby reset, when their endpoint is gone. */
+  readonly resetsFastpathTcp?: boolean | undefined
   readonly log: Logger
   /** Runs what opens sockets; by default they are of the network namespace of this process. */
   readonly inNamespace?: (<T>(open: () => T) => T) | undefined
@@ -51,6 +53,7 @@ export class Proxier {
   readonly #initialised = Promise.withResolvers<void>()
   #addresses: AddressWatcher | undefined
   #isProgramming = false
+  #fastpathLabelBit: number | undefined
 
   /** Throws NetlinkError where the kernel has no nf_tables or does not permit it. */
   constructor(options: ProxierOptions) {
@@ -76,7 +79,7 @@ export class Proxier {
   }
 
   get #facts(): NodeFacts {
-    return this.#models.facts(this.#options.bindAddress)
+    return { ...this.#models.facts(this.#options.bindAddress), fastpathLabelBit: this.#fastpathLabelBit }
   }
 
   /** This Node's object as it was told last. */
@@ -177,6 +180,19 @@ export class Proxier {
     if (!signal.aborted) this.sync()
     this.#isProgramming = true
     await Promise.all(this.#pipelines.map((pipeline) => pipeline.start(signal)))
+  }
+
+  /** The conntrack label that connections through Services get; the tables are made anew if it is another than before. */
+  setFastpathLabel(bit: number | undefined): void {
+    this.#fastpathLabelBit = bit
+    const { node } = this.#models
+    const isLaidOutAnew = this.#pipelines.map((pipeline) => pipeline.setFacts(this.#facts, node)).includes(true)
+    if (isLaidOutAnew && this.#isProgramming) this.sync()
+  }
+
+  /** The addresses of this Node that take node ports, as far as they are known. */
+  get nodePortIps(): readonly IpAddress[] {
+    return this.#pipelines.flatMap(({ nodePortIps }) => nodePortIps)
   }
 
   /** Releases all sockets; `syncLoop` must have returned or never been called. */

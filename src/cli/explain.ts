@@ -17,7 +17,7 @@ export type ExplainFlags = ManifestFlags & { readonly from: string; readonly to:
 export async function explain(flags: ExplainFlags): Promise<void> {
   const dialled = parseDestination(flags.to)
   const family = familyOf(dialled.ip)
-  const { node, facts, tables } = await wantedCluster(flags, [family])
+  const { node, facts, tables, fastpath, fastpathThreshold } = await wantedCluster(flags, [family])
   const [table] = tables
   if (table === undefined) throw new RangeError('one family has one table')
   const knownIp = facts.ips[family]
@@ -27,9 +27,10 @@ export async function explain(flags: ExplainFlags): Promise<void> {
   }
   const nodeIps: [IpAddress] = [knownIp ?? typical(standIns[family])]
   const packet = { ...sender(flags.from, family, table.options, nodeIps), ...target(dialled) }
-  const outcomes = tracePacket(indexTables([table.contents]), packet, { addresses: nodeIps })
+  const ruleset = indexTables([table.contents, ...(fastpath === undefined ? [] : [fastpath])])
+  const outcomes = tracePacket(ruleset, packet, { addresses: nodeIps })
   const destination = findDestination(table.model, node, dialled, nodeIps.includes(dialled.ip))
-  const report = reportOf(outcomes, dialled, destination, node)
+  const report = reportOf(outcomes, dialled, destination, node, fastpathThreshold)
   process.stdout.write(flags.json === true ? `${JSON.stringify(report, undefined, 2)}\n` : reportText(report))
   process.exitCode = report.arrives ? 0 : 1
 }

@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import type { Command } from 'commander'
 import type { DataplaneFlags } from '../config/dataplane-flags.ts'
 import { ConfigError } from '../config/errors.ts'
+import { defaultConfiguration } from '../config/kube-proxy-configuration.ts'
 import { type IpAddress, parseIp } from '../model/ip.ts'
 
 /** The flags of every command that makes rules out of manifests. */
@@ -9,6 +10,7 @@ export type ManifestFlags = DataplaneFlags & {
   readonly manifests: string
   readonly nodeName?: string
   readonly bindAddress?: string
+  readonly fastpathPacketThreshold?: string
 }
 
 /** Adds the flags that shape the rules; their names are kube-proxy's. */
@@ -32,8 +34,32 @@ export function dataplaneFlags(command: Command): Command {
       "ranges of this machine's addresses that take node ports, with commas between; `primary` is the Node's own address",
       'primary',
     )
+    .option(
+      '--fastpath-packet-threshold <packets>',
+      'packets after which a connection leaves the rules for the fast path; 0 turns it off',
+      String(defaultThreshold),
+    )
     .option('--bind-address <ip>', "stands for the Node's own address of its family (default: from the Node object)")
 }
+
+/** As run has it without a flag. */
+const defaultThreshold = defaultConfiguration.nftables.fastpathPacketThreshold
+
+/** The packets after which a connection takes the fast path; 0 where there is none. Throws ConfigError. */
+export function fastpathThresholdOf(flags: Pick<ManifestFlags, 'fastpathPacketThreshold'>): number {
+  const text = flags.fastpathPacketThreshold ?? String(defaultThreshold)
+  const threshold = Number(text)
+  if (!/^\d+$/.test(text) || threshold > largestThreshold) {
+    throw new ConfigError(
+      '--fastpath-packet-threshold',
+      `"${text}" is not a whole number from 0 to ${largestThreshold}`,
+    )
+  }
+  return threshold
+}
+
+/** The configuration file has it as an int32. */
+const largestThreshold = 2 ** 31 - 1
 
 /** The arguments of `option` for a duration. */
 export function durationFlag(name: string, description: string, preset: string): [string, string, string] {

@@ -76,7 +76,8 @@ dataplaneFlags(
   .addHelpText(
     'after',
     `
-The same input gives the same bytes.
+The same input gives the same bytes. Interfaces and devices of the fast path are those of a machine, so none are shown.
+Only kernels with flow tables can load its table; --fastpath-packet-threshold 0 leaves it out.
 
 Examples:
   flowproxy render --manifests ./cluster

@@ -61,7 +61,7 @@ type Reader = (last: string, wrong: (text: string, expected: string) => undefine
 const readers: Readonly<Record<FlagKind, Reader>> = {
   boolean: (text, wrong) => readBoolean(text) ?? wrong(text, 'true or false'),
   text: (text) => text,
-  integer: (text, wrong) => readInteger(text) ?? wrong(text, 'an integer'),
+  integer: (text, wrong) => readInteger(text) ?? wrong(text, isInteger(text) ? int32Words : 'an integer'),
   number: (text, wrong) => (isNumber(text) ? Number(text) : wrong(text, 'a number')),
   duration: (text, wrong) => readDuration(text) ?? wrong(text, durationWords),
   ip: (text, wrong) => parseIp(text) ?? wrong(text, 'an IP address'),
@@ -95,9 +95,15 @@ function readBoolean(text: string): boolean | undefined {
   return /^(?:0|f|F|false|False|FALSE)$/.test(text) ? false : undefined
 }
 
+const int32Words = `an integer from ${-(2 ** 31)} to ${2 ** 31 - 1}`
+
+function isInteger(text: string): boolean {
+  return /^[-+]?\d+$/.test(text)
+}
+
 function readInteger(text: string): number | undefined {
   const value = Number(text)
-  return /^[-+]?\d+$/.test(text) && value >= -(2 ** 31) && value <= 2 ** 31 - 1 ? value : undefined
+  return isInteger(text) && value >= -(2 ** 31) && value <= 2 ** 31 - 1 ? value : undefined
 }
 
 function isNumber(text: string): boolean {

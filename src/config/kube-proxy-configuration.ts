@@ -76,6 +76,10 @@ const layout = object({
     minSyncPeriod: filled(duration(second)),
     /** Not in kube-proxy: packets after which a connection takes the fast path; 0 turns it off. */
     fastpathPacketThreshold: int32(20),
+    /** Not in kube-proxy: names of interfaces that take part, with patterns; empty for all that qualify. */
+    fastpathInterfaces: list(text()),
+    /** Not in kube-proxy: clients are told when the endpoint of their offloaded TCP connection is gone. */
+    fastpathResetTCP: bool(),
   }),
   winkernel: object({
     networkName: text(),

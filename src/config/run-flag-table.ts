@@ -157,6 +157,18 @@ export const runFlagGroups: readonly FlagGroup[] = [
         'packets after which a connection leaves the rules for the fast path; 0 turns it off',
         { sets: 'nftables.fastpathPacketThreshold', value: 'packets', ...always },
       ),
+      flag(
+        'fastpath-interfaces',
+        'list',
+        'interfaces of the fast path, as in eth*,!docker0, where ! excludes; by default all that qualify',
+        { sets: 'nftables.fastpathInterfaces', value: 'patterns', ...always },
+      ),
+      flag(
+        'fastpath-reset-tcp',
+        'boolean',
+        'reset TCP connections of the fast path when their endpoint is gone, instead of leaving them to time out',
+        { sets: 'nftables.fastpathResetTCP', ...always },
+      ),
       flag('conntrack-max-per-core', 'integer', 'connections to track for each core; 0 leaves the limit alone', {
         sets: 'conntrack.maxPerCore',
       }),

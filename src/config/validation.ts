@@ -1,4 +1,5 @@
 import { cidrFamily, parseCidr } from '../model/cidr.ts'
+import { interfacePatternProblem } from '../model/interface-pattern.ts'
 import { parseIp } from '../model/ip.ts'
 import { show } from './api-fields.ts'
 import { parseSocketAddress } from './bind-address.ts'
@@ -37,6 +38,7 @@ const checks: readonly Check[] = [
   numbers,
   detectLocal,
   nodePortAddresses,
+  fastpathInterfaces,
   hiddenMetrics,
 ]
 
@@ -167,6 +169,13 @@ function* nodePortAddresses({ nodePortAddresses }: KubeProxyConfiguration): Retu
     } else if (!isCidr(address)) {
       yield [`nodePortAddresses[${index}]`, `${show(address)} is neither ${cidrWords} nor "primary"`]
     }
+  }
+}
+
+function* fastpathInterfaces({ nftables }: KubeProxyConfiguration): ReturnType<Check> {
+  for (const [index, pattern] of nftables.fastpathInterfaces.entries()) {
+    const problem = interfacePatternProblem(pattern)
+    if (problem !== undefined) yield [`nftables.fastpathInterfaces[${index}]`, `${show(pattern)} ${problem}`]
   }
 }
 

@@ -10,7 +10,7 @@ import { hairpinElement } from './hairpin.ts'
 import { chainNames, setNames } from './names.ts'
 import { noEndpointElement } from './no-endpoints.ts'
 import type { DataplaneOptions } from './options.ts'
-import { endpointsMapName, type EndpointList, type Pick, slotElements } from './picks.ts'
+import { endpointsMapName, type EndpointList, type Pick, slotElements, staysOnSlowPath } from './picks.ts'
 
 /** An element and the name of its set. */
 export type Placed = { readonly set: string; readonly element: SetElement }
@@ -37,12 +37,13 @@ export function addPortElements({ servicePort, localEndpoints }: ServiceFrontend
 }
 
 /** The ways from a frontend to endpoints: none where it is rejected or dropped. */
-export function frontendRoutes(frontend: Frontend): readonly Route[] {
+export function frontendRoutes(frontend: Frontend, options: DataplaneOptions): readonly Route[] {
   const { kind, protocol, treatment, affinityTimeoutSeconds } = frontend
   const hasAffinity = affinityTimeoutSeconds > 0
+  const isSlowPath = staysOnSlowPath(frontend, options)
   const isIp = kind === 'ip'
   const route = (map: string, list: EndpointList, endpoints: readonly Endpoint[], isMasqueraded: boolean): Route => {
-    return { map, endpoints, pick: { kind, protocol, list, isMasqueraded, hasAffinity } }
+    return { map, endpoints, pick: { kind, protocol, list, isMasqueraded, hasAffinity, isSlowPath } }
   }
   switch (treatment.kind) {
     case 'pick':

@@ -31,6 +31,8 @@ export type Frontend = FrontendAddress & {
   readonly treatment: Treatment
   /** ClientIP session affinity; 0 for none. */
   readonly affinityTimeoutSeconds: number
+  /** Long connections may leave the rules. */
+  readonly usesFastpath: boolean
   /** Who may use it; empty for everybody. */
   readonly sourceRanges: readonly Cidr[]
 }
@@ -77,7 +79,7 @@ export function serviceFrontends(
   return ports.map((servicePort) => {
     const known = endpoints.get(portKey(servicePort.protocol, servicePort.portName)) ?? []
     const selection = selectEndpoints(servicePort, known, node)
-    const { affinityTimeoutSeconds, sourceRanges } = servicePort
+    const { affinityTimeoutSeconds, usesFastpath, sourceRanges } = servicePort
     const owner = displayName(servicePort)
     const [internal, external] = [internalTreatment(servicePort, selection), externalTreatment(servicePort, selection)]
     return {
@@ -86,6 +88,7 @@ export function serviceFrontends(
         ...address,
         owner,
         affinityTimeoutSeconds,
+        usesFastpath,
         treatment: isInternal(address) ? internal : external,
         sourceRanges: address.kind === 'ip' && address.origin === 'load-balancer' ? sourceRanges : noRanges,
       })),

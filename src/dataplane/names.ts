@@ -52,6 +52,32 @@ export const setNames = {
   firewallAllowed: 'firewall-allowed',
 } as const
 
+/** The table of the fast path, for both IP families. */
+export const fastpathTableRef: Table = {
+  family: 'inet',
+  name: 'kube-proxy-fastpath',
+  comment: 'long connections leave the rules of kube-proxy',
+}
+
+/** nft takes no chain called `offload` or `fwd`. */
+export const fastpathNames = {
+  flowtable: 'kube-proxy-flowtable',
+  forwardChain: 'filter-forward',
+  offloadChain: 'fastpath',
+  interfaces: 'interfaces',
+  noOffload: { IPv4: 'no-offload-ipv4', IPv6: 'no-offload-ipv6' },
+  services: { IPv4: 'service-ipv4', IPv6: 'service-ipv6' },
+} as const
+
+/** What the kernel's flow tables can take. */
+export const fastpathProtocols: ReadonlySet<Protocol> = new Set(['tcp', 'udp'])
+
+/**
+ * The conntrack label bit (0 to 127) of connections that may take the fast path. Labels belong to whoever sets them:
+ * OVN uses bits 32 to 79 and 96 to 127, Antrea 0 to 75, administrators with names for them the lowest ones.
+ */
+export const fastpathLabelBit = 90
+
 /** The transport protocols of Services. */
 export const protocols: readonly Protocol[] = ['tcp', 'udp', 'sctp']
 

@@ -14,4 +14,6 @@ export type DataplaneOptions = {
   readonly nodePortAddresses: 'all' | 'selected'
   /** This Node's main address: a source range that holds it lets the Node reach load-balancer IPs bound to itself. */
   readonly nodeIp?: IpAddress
+  /** Connections through Services get this conntrack label, by which the fast path knows them. */
+  readonly fastpath?: { readonly labelBit: number }
 }

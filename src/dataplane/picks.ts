@@ -14,6 +14,12 @@
  *     dnat ip to tcp dport . numgen random mod 1 map @nodeport-endpoints-tcp
  *   }
  *
+ * With the fast path on, the chains for TCP and UDP begin with a label by which it knows the connection. Services that
+ * opted out have chains of their own then, without it:
+ *
+ *   chain pick-tcp-2 { ct label set 90; dnat ip to ...; dnat ip to ... }
+ *   chain pick-slowpath-tcp-2 { dnat ip to ...; dnat ip to ... }
+ *
  * `local-endpoints-*` hold what a frontend with policy Local offers to clients outside.
  */
 import type { Endpoint } from '../model/endpoint.ts'
@@ -22,12 +28,12 @@ import type { Protocol } from '../model/service-port.ts'
 import type { Expr } from '../nft/expressions.ts'
 import { byTypeof, type NftSet, type SetElement } from '../nft/objects.ts'
 import { daddr, dport, numgenRandom, type Selector } from '../nft/selectors.ts'
-import { dnatToMap, protocolIs, setMark } from '../nft/statements.ts'
+import { dnatToMap, protocolIs, setCtLabel, setMark } from '../nft/statements.ts'
 import { stuckClients } from './affinity.ts'
-import type { FrontendAddress } from './frontend.ts'
+import type { Frontend, FrontendAddress } from './frontend.ts'
 import { endpointValue, slotKey } from './keys.ts'
 import type { Fragment } from './layout.ts'
-import { inetFamily, protocols } from './names.ts'
+import { fastpathProtocols, inetFamily, protocols } from './names.ts'
 import type { DataplaneOptions } from './options.ts'
 import type { SharedChain } from './shared-chain.ts'
 
@@ -41,6 +47,8 @@ export type Pick = {
   readonly list: EndpointList
   readonly isMasqueraded: boolean
   readonly hasAffinity: boolean
+  /** There is a fast path, and these connections stay out of it although their protocol could take it. */
+  readonly isSlowPath: boolean
   readonly slotCount: number
 }
 
@@ -55,12 +63,14 @@ export function picks(options: DataplaneOptions): Fragment {
 }
 
 /** `pick-tcp-2`, `pick-nodeport-local-affinity-udp-3`: everything that matters is in the name. */
-export function pickChainName({ kind, list, isMasqueraded, hasAffinity, protocol, slotCount }: Pick): string {
+export function pickChainName(pick: Pick): string {
+  const { kind, list, isMasqueraded, hasAffinity, isSlowPath, protocol, slotCount } = pick
   const nodePort = kind === 'node-port' ? '-nodeport' : ''
   const local = list === 'local' ? '-local' : ''
   const masq = isMasqueraded ? '-masq' : ''
   const affinity = hasAffinity ? '-affinity' : ''
-  return `pick${nodePort}${local}${masq}${affinity}-${protocol}-${slotCount}`
+  const slowPath = isSlowPath ? '-slowpath' : ''
+  return `pick${nodePort}${local}${masq}${affinity}${slowPath}-${protocol}-${slotCount}`
 }
 
 /** The map of numbered endpoints that a pick looks into. */
@@ -68,7 +78,7 @@ export function endpointsMapName({
   kind,
   list,
   protocol,
-}: Omit<Pick, 'isMasqueraded' | 'hasAffinity' | 'slotCount'>): string {
+}: Omit<Pick, 'isMasqueraded' | 'hasAffinity' | 'isSlowPath' | 'slotCount'>): string {
   return `${list === 'local' ? 'local-' : ''}${kind === 'node-port' ? 'nodeport-' : ''}endpoints-${protocol}`
 }
 
@@ -84,12 +94,23 @@ export function pickChain(options: DataplaneOptions, pick: Pick): SharedChain {
   return {
     name: pickChainName(pick),
     rules: [
+      ...fastpathLabel(options, pick),
       ...(pick.hasAffinity ? [[...mark, ...protocolIs(protocol), ...stuckClients(options, protocol)]] : []),
       [...mark, ...draw(slotCount)],
       // A packet that came here just before a commit took slots away may have drawn one of them; slot 0 is there still.
       ...(slotCount > 1 ? [draw(1)] : []),
     ],
   }
+}
+
+/** Whether the frontend's connections stay in the rules where others leave them. */
+export function staysOnSlowPath({ usesFastpath, protocol }: Frontend, { fastpath }: DataplaneOptions): boolean {
+  return fastpath !== undefined && !usesFastpath && fastpathProtocols.has(protocol)
+}
+
+/** The first rule, so that stuck clients come by it too. */
+function fastpathLabel({ fastpath }: DataplaneOptions, { isSlowPath, protocol }: Pick): (readonly Expr[])[] {
+  return fastpath === undefined || isSlowPath || !fastpathProtocols.has(protocol) ? [] : [setCtLabel(fastpath.labelBit)]
 }
 
 /** One element for each slot of a frontend; `ip` is its address as bytes, undefined for a node port. */

@@ -47,6 +47,9 @@ const statusBits = {
   destination: { translated: ctStatuses.dnat, decided: IPS_DST_NAT_DONE },
 } as const satisfies Record<Manipulation, unknown>
 
+/** IPS_OFFLOAD: a flow table has the connection. */
+const IPS_OFFLOAD = 0x4000
+
 /** The connection that a first packet begins. */
 export function newConnection(headers: Headers): Connection {
   const original = { source: sourceOf(headers), destination: destinationOf(headers) }
@@ -76,6 +79,12 @@ export function establishedConnection(
 /** IPS_CONFIRMED: the packet has left its last hook, and the connection is in the table. */
 export function confirmed(connection: Connection): Connection {
   return { ...connection, status: connection.status | ctStatuses.confirmed }
+}
+
+/** The connection as it is in a flow table; undefined when it was there already. */
+export function offloaded(connection: Connection): Connection | undefined {
+  const isOffloaded = (connection.status & IPS_OFFLOAD) !== 0
+  return isOffloaded ? undefined : { ...connection, status: connection.status | IPS_OFFLOAD }
 }
 
 /** Whether one end has another address than the client gave it. */

@@ -3,6 +3,7 @@ import { NFT_CMP_EQ, NFT_CMP_GT, NFT_CMP_GTE, NFT_CMP_LT, NFT_CMP_LTE, NFT_CMP_N
 import { IPPROTO } from '../nft/datatypes.ts'
 import type { Expr, ExprOf } from '../nft/expressions.ts'
 import { ctStatuses, NFT_REG_VERDICT } from '../nft/statements.ts'
+import { offloaded } from './conntrack.ts'
 import { evaluateCt } from './ct.ts'
 import { evaluateHash, evaluateNumgen } from './draw.ts'
 import { evaluateFib, evaluateMeta, evaluatePayload } from './fields.ts'
@@ -14,6 +15,7 @@ import {
   load,
   mismatch,
   next,
+  nextWith,
   noSuchRegister,
   notUnderstood,
   type Place,
@@ -116,7 +118,8 @@ function loadConstant({ dreg, data }: ExprOf<'immediate'>, state: RuleState): Ev
 
 /**
  * Connections that cannot be offloaded do not match: those of which no packet has passed yet, TCP before the handshake
- * is over, and all protocols but TCP and UDP (nft_flow_offload_eval()).
+ * is over, all protocols but TCP and UDP, and those that are offloaded already (nft_flow_offload_eval()). The packet
+ * in hand goes on as it would have.
  */
 function offload({ table }: ExprOf<'flow_offload'>, state: RuleState, { hook }: Place): Evaluation {
   if (hook !== 'forward') return notUnderstood(state, 'offloading outside of the forward hook')
@@ -124,5 +127,8 @@ function offload({ table }: ExprOf<'flow_offload'>, state: RuleState, { hook }: 
   if (typeof tracking === 'string' || (tracking.status & ctStatuses.confirmed) === 0) return mismatch(state)
   const protocol = protocolNumber(headers)
   const isReady = protocol === IPPROTO.udp || (protocol === IPPROTO.tcp && tracking.state === 'established')
-  return isReady ? next(state, { kind: 'offload', flowtable: table }) : mismatch(state)
+  const connection = isReady ? offloaded(tracking) : undefined
+  return connection === undefined
+    ? mismatch(state)
+    : nextWith(state, { tracking: connection }, { kind: 'offload', flowtable: table })
 }

@@ -7,6 +7,7 @@ import {
   NFT_META_IIFNAME,
   NFT_META_L4PROTO,
   NFT_META_MARK,
+  NFT_META_NFPROTO,
   NFT_META_OIFNAME,
   NFT_PAYLOAD_NETWORK_HEADER,
   NFT_PAYLOAD_TRANSPORT_HEADER,
@@ -55,7 +56,6 @@ function payloadBase(base: number, transport: number): number | undefined {
 const NFT_META_PROTOCOL = 1
 const NFT_META_PRIORITY = 2
 const NFT_META_NFTRACE = 12
-const NFT_META_NFPROTO = 15
 
 export function evaluateMeta(expr: ExprOf<'meta'>, state: RuleState, place: Place): Evaluation {
   if (expr.dreg === undefined) return setMeta(expr, state)

@@ -5,6 +5,7 @@ import { displayName, type ServicePort } from '../model/service-port.ts'
 import type { NodeTopology } from '../model/topology.ts'
 import type { Destination, Dialled } from './destination.ts'
 import { effectText } from './effect-text.ts'
+import { type FastpathReport, fastpathReport, fastpathText } from './fastpath.ts'
 import type { Effect, Outcome, Step, Verdict } from './trace.ts'
 import { type UnusedEndpoint, unusedEndpoints } from './unused-endpoints.ts'
 
@@ -21,17 +22,20 @@ export type Report = {
   readonly endpoints: readonly { readonly endpoint: string; readonly probability: number }[]
   /** The address that the other end sees. */
   readonly source: { readonly address: string; readonly isMasqueraded: boolean }
+  /** Of connections that pass. */
+  readonly fastpath?: FastpathReport
   readonly steps: readonly { readonly place: string; readonly rule: string; readonly effects: readonly string[] }[]
   readonly unused: readonly UnusedEndpoint[]
   readonly remarks: readonly string[]
 }
 
-/** Puts the outcomes of one packet into words. There is at least one outcome. */
+/** Puts the outcomes of one packet into words. There is at least one outcome. A `fastpathThreshold` of 0 is no fast path. */
 export function reportOf(
   outcomes: readonly Outcome[],
   dialled: Dialled,
   destination: Destination,
   node: NodeTopology,
+  fastpathThreshold: number,
 ): Report {
   const [likeliest] = outcomes.toSorted((a, b) => b.probability - a.probability)
   if (likeliest === undefined) throw new RangeError('a packet has at least one outcome')
@@ -48,6 +52,7 @@ export function reportOf(
     arrives: verdict === 'pass' && (!isFrontend || endpoints.length > 0),
     endpoints,
     source: { address: likeliest.source.address, isMasqueraded: likeliest.isMasqueraded },
+    ...(verdict === 'pass' ? { fastpath: fastpathReport(likeliest, dialled, destination, fastpathThreshold) } : {}),
     steps: likeliest.steps.map(stepOf).filter(({ effects }) => effects.length > 0),
     unused: isFrontend ? unusedEndpoints(destination, used, node) : [],
     remarks: isFrontend ? remarksOf(destination) : [],
@@ -55,7 +60,8 @@ export function reportOf(
 }
 
 /** The report as text: the verdict on the first line, then the rest in paragraphs. */
-export function reportText({ headline, endpoints, source, verdict, steps, unused, remarks }: Report): string {
+export function reportText(report: Report): string {
+  const { headline, endpoints, source, fastpath, verdict, steps, unused, remarks } = report
   const share = (probability: number): string => `${(probability * 100).toFixed(probability < 0.1 ? 1 : 0)} %`
   const paragraphs = [
     [headline],
@@ -63,6 +69,7 @@ export function reportText({ headline, endpoints, source, verdict, steps, unused
     verdict === 'PASS'
       ? [`  the other end sees ${source.address}${source.isMasqueraded ? ', since it is masqueraded' : ''}`]
       : [],
+    fastpath === undefined ? [] : [`  ${fastpathText(fastpath)}`],
     remarks.map((remark) => `  ${remark}`),
     steps.length === 0 ? [] : ['', 'By these rules:'],
     steps.flatMap(({ place, rule, effects }) => [

@@ -1,10 +1,17 @@
 import { isFields, readFields, readString, show, warn, within } from './fields.ts'
 import type { Fields, Scope } from './fields.ts'
-import { headlessLabel, proxyNameLabel, serviceNameLabel, triggerTimeAnnotation, zoneLabel } from './types.ts'
+import {
+  fastpathAnnotation,
+  headlessLabel,
+  proxyNameLabel,
+  serviceNameLabel,
+  triggerTimeAnnotation,
+  zoneLabel,
+} from './types.ts'
 import type { ObjectMeta } from './types.ts'
 
 const usedLabels = [proxyNameLabel, headlessLabel, serviceNameLabel, zoneLabel]
-const usedAnnotations = [triggerTimeAnnotation]
+const usedAnnotations = [triggerTimeAnnotation, fastpathAnnotation]
 /** RFC 1123: lower case letters, digits, `-` and `.`, as the API server demands of the names of all kinds here. */
 const dnsName = /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/
 const maxNameLength = 253

@@ -8,6 +8,8 @@ export const serviceNameLabel = 'kubernetes.io/service-name'
 export const zoneLabel = 'topology.kubernetes.io/zone'
 /** metadata.annotations of an EndpointSlice: the RFC 3339 time of the Pod or Service change that led to the slice. */
 export const triggerTimeAnnotation = 'endpoints.kubernetes.io/last-change-trigger-time'
+/** metadata.annotations of a Service: `off` keeps its connections out of the fast path. */
+export const fastpathAnnotation = 'flowproxy.dev/fastpath'
 
 /**
  * The types below are subsets of the Kubernetes API's JSON: only the fields we read, under their API names, so that an

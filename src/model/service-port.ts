@@ -1,9 +1,11 @@
-import { describeObject, objectKey } from '../kube/types.ts'
+import { describeObject, fastpathAnnotation, objectKey } from '../kube/types.ts'
 import type { ObjectKey, Service, Warning } from '../kube/types.ts'
 import { cidrFamily, cidrParts, parseCidr } from './cidr.ts'
 import type { Cidr } from './cidr.ts'
 import { familyOf, parseIp } from './ip.ts'
 import type { Family, IpAddress } from './ip.ts'
+
+export { fastpathAnnotation }
 
 /** In nft's spelling. */
 export type Protocol = 'tcp' | 'udp' | 'sctp'
@@ -33,6 +35,8 @@ export interface ServicePort {
   readonly internalPolicyLocal: boolean
   /** externalTrafficPolicy Local, on a Service that can receive external traffic. */
   readonly externalPolicyLocal: boolean
+  /** Long connections may leave the rules for the kernel's flow table, unless the Service's annotation says `off`. */
+  readonly usesFastpath: boolean
   /** 0 for none. */
   readonly healthCheckNodePort: number
   /** RFC 3339 with whole seconds, so that text order is time order; empty when unknown. */
@@ -73,6 +77,7 @@ export function servicePorts(service: Service, family: Family, usesExternalIps =
   const loadBalancerIps = loadBalancerAddresses(service, family, warnOnce)
   const ranges = sourceRanges(spec.loadBalancerSourceRanges ?? none, family, warnOnce)
   const healthPort = healthCheckNodePort(service, warnOnce)
+  const usesFastpath = mayUseFastpath(service, warnOnce)
   const ports = (spec.ports ?? none).map((port) => ({
     namespace: metadata.namespace,
     name: metadata.name,
@@ -87,6 +92,7 @@ export function servicePorts(service: Service, family: Family, usesExternalIps =
     affinityTimeoutSeconds: affinityTimeoutSeconds(service),
     internalPolicyLocal: spec.internalTrafficPolicy === 'Local',
     externalPolicyLocal: hasExternalPolicyLocal(service),
+    usesFastpath,
     healthCheckNodePort: healthPort,
     creationTimestamp: metadata.creationTimestamp ?? '',
   }))
@@ -209,6 +215,15 @@ function hasExternalPolicyLocal({ spec }: Service): boolean {
   if (spec.externalTrafficPolicy !== 'Local') return false
   if (spec.type === 'NodePort' || spec.type === 'LoadBalancer') return true
   return (spec.externalIPs ?? none).length > 0
+}
+
+/** On unless the Service opts out. */
+function mayUseFastpath({ metadata }: Service, warn: Warn): boolean {
+  const value = metadata.annotations?.[fastpathAnnotation] ?? 'on'
+  if (value !== 'on' && value !== 'off') {
+    warn(`metadata.annotations[${fastpathAnnotation}]`, `"${value}" is neither on nor off`)
+  }
+  return value !== 'off'
 }
 
 /** Only a load balancer that must find the Nodes with local endpoints asks for health. */

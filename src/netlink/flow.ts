@@ -14,6 +14,7 @@ import { body } from './message.ts'
 /** enum ctattr_type, enum ctattr_tuple, enum ctattr_ip, enum ctattr_l4proto. */
 const CTA_TUPLE_ORIG = 1
 const CTA_TUPLE_REPLY = 2
+const CTA_STATUS = 3
 const CTA_ZONE = 18
 const CTA_TUPLE_IP = 1
 const CTA_TUPLE_PROTO = 2
@@ -61,7 +62,7 @@ export const flowLayout = body(
 export type Flow = Infer<typeof flowLayout>
 
 /** `10.0.0.2:5000 -> 172.30.0.41:53`: the first packet as it arrived. */
-export function flowText({ attributes }: Flow): string {
+export function flowText({ attributes }: { readonly attributes: Pick<Flow['attributes'], 'original'> }): string {
   const { ip, proto } = attributes.original
   if (ip.v4Src !== undefined) return `${ip.v4Src}:${proto.srcPort} -> ${ip.v4Dst}:${proto.dstPort}`
   return `[${ip.v6Src}]:${proto.srcPort} -> [${ip.v6Dst}]:${proto.dstPort}`
@@ -80,6 +81,12 @@ export function packSocket(address: Uint8Array, port: number): string {
 /** IPPROTO_UDP, for example. */
 export function flowProtocol(payload: Buffer): number {
   return payload.readUInt8(valueAt(payload, inside(payload, original(payload), CTA_TUPLE_PROTO), CTA_PROTO_NUM))
+}
+
+/** Bits of enum ip_conntrack_status. */
+export function flowStatus(payload: Buffer): number {
+  const at = attributeAt(payload, headerBytes, payload.length, CTA_STATUS)
+  return at < 0 ? 0 : payload.readUInt32BE(at + attributeHeaderBytes)
 }
 
 /** The socket that the first packet was sent to, as `packSocket` writes it. */

@@ -3,7 +3,7 @@
  * All functions take a NETLINK_ROUTE socket and work in the network namespace that it was opened in.
  */
 import { NetlinkError } from './errors.ts'
-import { attrs, cstr, type Infer, s32, struct, u16, u32, u8 } from './layout.ts'
+import { attrs, bytes, type Codec, cstr, type Infer, s32, struct, u16, u32, u8 } from './layout.ts'
 import { body, type Message, NLM_F_CREATE, NLM_F_EXCL } from './message.ts'
 import type { NetlinkSocket } from './socket.ts'
 
@@ -16,6 +16,13 @@ export type Link = {
   readonly mtuBytes: number
   /** Index of the bridge or bond that this link belongs to. */
   readonly masterIndex: number | undefined
+  /**
+   * Index of the link of this namespace that this one stands on: a VLAN's parent, a tunnel's underlay where it is
+   * bound to one. Of a veth it is the other end.
+   */
+  readonly lowerIndex: number | undefined
+  /** An IP-in-IP tunnel to one fixed address; false for other links too. */
+  readonly hasRemote: boolean
   readonly isLoopback: boolean
   /** Set up by the administrator (IFF_UP). */
   readonly isUp: boolean
@@ -48,10 +55,17 @@ const linkLayout = body(
   attrs({
     ifname: [3, cstr],
     mtu: [4, u32],
+    link: [5, u32, '?'],
     master: [10, u32, '?'],
-    linkinfo: [18, attrs({ kind: [1, cstr, '?'] }), '?'], // IFLA_INFO_KIND; a physical link may have other members only
+    linkinfo: [18, attrs({ kind: [1, cstr, '?'], data: [2, bytes, '?'] }), '?'], // IFLA_INFO_KIND, IFLA_INFO_DATA; a physical link may have other members only
+    linkNetNsId: [37, s32, '?'], // of the link that `link` is an index of, where that is in another namespace
   }),
 )
+
+/** IFLA_INFO_DATA of IP-in-IP tunnels, if_tunnel.h: IFLA_IPTUN_REMOTE, an address of 4 or 16 bytes. */
+const ipTunnelLayout = attrs({ remote: [3, bytes, '?'] })
+/** IFLA_INFO_DATA of a VXLAN, if_link.h: IFLA_VXLAN_LINK. */
+const vxlanLayout = attrs({ link: [3, u32, '?'] })
 
 /** What is written to change a link or to name it in a request. */
 const linkChangeLayout = body(linkHeader, attrs({ ifname: [3, cstr, '?'], netNsFd: [28, u32, '?'] }))
@@ -146,8 +160,29 @@ function decodeLink({ payload }: Message): Link {
     kind: attributes.linkinfo?.kind,
     mtuBytes: attributes.mtu,
     masterIndex: attributes.master,
+    lowerIndex: lowerIndex(attributes),
+    hasRemote: hasRemote(attributes),
     isLoopback: (header.flags & IFF_LOOPBACK) !== 0,
     isUp: (header.flags & IFF_UP) !== 0,
     hasCarrier: (header.flags & IFF_LOWER_UP) !== 0,
   }
+}
+
+type LinkAttributes = Infer<typeof linkLayout>['attributes']
+
+/** 0 is a tunnel that is bound to no link. */
+function lowerIndex({ link, linkNetNsId, linkinfo }: LinkAttributes): number | undefined {
+  if (linkNetNsId !== undefined) return undefined
+  return link || (linkinfo?.kind === 'vxlan' ? data(linkinfo, vxlanLayout)?.link : undefined) || undefined
+}
+
+function hasRemote({ linkinfo }: LinkAttributes): boolean {
+  if (linkinfo?.kind !== 'ipip' && linkinfo?.kind !== 'ip6tnl') return false
+  return data(linkinfo, ipTunnelLayout)?.remote?.some((byte) => byte !== 0) ?? false
+}
+
+function data<T>(linkinfo: LinkAttributes['linkinfo'], layout: Codec<T>): T | undefined {
+  if (linkinfo?.data === undefined) return undefined
+  const buffer = Buffer.from(linkinfo.data)
+  return layout.read(buffer, 0, buffer.length)
 }

@@ -4,6 +4,7 @@ import { openSocket } from './socket.ts'
 import { setSocketOption, SOL_NETLINK } from './syscalls.ts'
 
 /** enum rtnetlink_groups, include/uapi/linux/rtnetlink.h */
+export const RTNLGRP_LINK = 1
 export const RTNLGRP_IPV4_IFADDR = 5
 export const RTNLGRP_IPV6_IFADDR = 9
 

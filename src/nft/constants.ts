@@ -89,6 +89,7 @@ export const NFT_CMP_GTE = 5
 export const NFT_META_MARK = 3
 export const NFT_META_IIFNAME = 6
 export const NFT_META_OIFNAME = 7
+export const NFT_META_NFPROTO = 15
 export const NFT_META_L4PROTO = 16
 
 /** enum nft_ct_keys */

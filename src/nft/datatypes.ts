@@ -1,7 +1,9 @@
 /** The data types of nft(8) that keys, values and comparisons have here. */
+import { NFPROTO_IPV4, NFPROTO_IPV6 } from './constants.ts'
 import { familyBytes, inetText } from './inet.ts'
 
 export type DataTypeName =
+  | 'nf_proto'
   | 'ipv4_addr'
   | 'ipv6_addr'
   | 'inet_proto'
@@ -24,6 +26,7 @@ export type DataType = {
 }
 
 export const dataTypes = {
+  nf_proto: { name: 'nf_proto', id: 2, bytes: 1, byteOrder: 'none', format: (v) => familyName(v[0] ?? 0) },
   ipv4_addr: { name: 'ipv4_addr', id: 7, bytes: 4, byteOrder: 'network', format: inetText },
   ipv6_addr: { name: 'ipv6_addr', id: 8, bytes: 16, byteOrder: 'network', format: inetText },
   inet_proto: { name: 'inet_proto', id: 12, bytes: 1, byteOrder: 'none', format: (v) => protocolName(v[0] ?? 0) },
@@ -93,6 +96,12 @@ export function compareConcatenations(types: readonly DataType[], a: Uint8Array,
     at += paddedBytes(type)
   }
   return 0
+}
+
+/** The name of an NFPROTO_ number as nft(8) prints it. */
+function familyName(number: number): string {
+  if (number === NFPROTO_IPV4) return 'ipv4'
+  return number === NFPROTO_IPV6 ? 'ipv6' : String(number)
 }
 
 export const IPPROTO = { tcp: 6, udp: 17, sctp: 132 } as const

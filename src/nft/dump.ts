@@ -64,6 +64,19 @@ export async function readElements(connection: NftConnection, table: TableRef, s
   return replies.flatMap(({ attributes }) => decodeElements(attributes.elements ?? new Uint8Array()))
 }
 
+/** A flowtable and the table that it is in. */
+export type PlacedFlowtable = Flowtable & { readonly table: TableRef }
+
+/** The flowtables of all tables of the families that we know. Throws NetlinkError. */
+export async function listFlowtables(connection: NftConnection): Promise<PlacedFlowtable[]> {
+  const request = { header: familyHeader(0), attributes: {} }
+  const replies = await connection.dump('GETFLOWTABLE', emptyBody, request, flowtableBody)
+  return replies.flatMap((reply) => {
+    const family = keyOf(families, reply.header.family)
+    return family === undefined ? [] : [{ ...toFlowtable(reply), table: { family, name: reply.attributes.table } }]
+  })
+}
+
 type Received<A> = { readonly attributes: A }
 
 function allOf(family: Family): { header: ReturnType<typeof familyHeader>; attributes: object } {

@@ -173,6 +173,11 @@ function draftsOf(operation: Operation): Draft[] {
       }))
     case 'flowtable':
       return [draft(operation, 'FLOWTABLE', flowtableBody, flowtableAttributes(operation))]
+    case 'flowtable-devices': {
+      // Without number and priority, which an existing flowtable has. Given devices are what a deletion is of.
+      const { table, flowtable: name, devices } = operation
+      return [draft(operation, 'FLOWTABLE', flowtableBody, { table: table.name, name, hook: { devices } })]
+    }
   }
 }
 

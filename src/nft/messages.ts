@@ -1,5 +1,21 @@
 /* The messages of nf_tables: one layout each, mirroring include/uapi/linux/netfilter/nf_tables.h. */
-import { attrs, be16, be32, be64, bes32, bytes, cstr, type Infer, list, struct, u8 } from '../netlink/layout.ts'
+import {
+  attrs,
+  be16,
+  be32,
+  be64,
+  beginAttribute,
+  bes32,
+  bytes,
+  type Codec,
+  cstr,
+  endAttribute,
+  forEachAttribute,
+  type Infer,
+  list,
+  struct,
+  u8,
+} from '../netlink/layout.ts'
 import { body } from '../netlink/message.ts'
 import { dataLayout, exprCodec } from './expressions.ts'
 
@@ -81,8 +97,33 @@ export type ElementMessage = Infer<typeof elementLayout>
 const elementListLayout = attrs({ table: [1, cstr], set: [2, cstr], elements: [3, { ...bytes, isNested: true }, '?'] })
 export type ElementListMessage = Infer<typeof elementListLayout>
 
+/** enum nft_devices_attributes. Since Linux 6.16 a member may be a prefix, which nft writes with a final `*`. */
+const NFTA_DEVICE_NAME = 1
+const NFTA_DEVICE_PREFIX = 2
+
+/** The members of a flowtable; `veth*` stands for a prefix. */
+const deviceNames: Codec<readonly string[]> = {
+  isNested: true,
+  write(writer, names) {
+    for (const name of names) {
+      const isPrefix = name.endsWith('*')
+      const at = beginAttribute(writer, isPrefix ? NFTA_DEVICE_PREFIX : NFTA_DEVICE_NAME)
+      cstr.write(writer, isPrefix ? name.slice(0, -1) : name)
+      endAttribute(writer, at)
+    }
+  },
+  read(buffer, start, end) {
+    const names: string[] = []
+    forEachAttribute(buffer, start, end, (type, from, to) => {
+      if (type === NFTA_DEVICE_NAME) names.push(cstr.read(buffer, from, to))
+      if (type === NFTA_DEVICE_PREFIX) names.push(`${cstr.read(buffer, from, to)}*`)
+    })
+    return names
+  },
+}
+
 /** enum nft_flowtable_hook_attributes has the numbers of enum nft_hook_attributes but for the devices. */
-const flowtableHookLayout = attrs({ num: [1, be32, '?'], priority: [2, bes32, '?'], devices: [3, list(1, cstr), '?'] })
+const flowtableHookLayout = attrs({ num: [1, be32, '?'], priority: [2, bes32, '?'], devices: [3, deviceNames, '?'] })
 
 /** enum nft_flowtable_attributes */
 const flowtableLayout = attrs({

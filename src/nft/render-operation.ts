@@ -3,9 +3,10 @@ import { decodeElements } from './elements.ts'
 import type { BaseChain, NftSet, TableRef } from './objects.ts'
 import { declarationText, elementText } from './render-element.ts'
 import { ruleText } from './render-rule.ts'
+import { quoted } from './render-text.ts'
 import type { Operation } from './transaction.ts'
 
-/** Elements shown before the rest is only counted. */
+/** Elements and devices shown before the rest is only counted. */
 const shownElements = 3
 
 /** The command, for example `add element ip kube-proxy service-ips { 10.96.0.1 . tcp . 80 : goto pick-tcp-2 }`. */
@@ -36,6 +37,8 @@ export function operationText(
       return `${verb} element ${where} ${operation.set.name} { ${elementsText(operation.set, operation.elements)} }`
     case 'flowtable':
       return `${verb} flowtable ${where} ${operation.flowtable.name}`
+    case 'flowtable-devices':
+      return `${verb} flowtable ${where} ${operation.flowtable} { devices = { ${devicesText(operation.devices)} }; }`
   }
 }
 
@@ -50,6 +53,12 @@ function tableText({ family, name }: TableRef): string {
 
 function baseText(base: BaseChain | undefined): string {
   return base === undefined ? '' : ` { type ${base.type} hook ${base.hook} priority ${base.priority}; }`
+}
+
+function devicesText(devices: readonly string[]): string {
+  const shown = devices.slice(0, shownElements).map(quoted)
+  const more = devices.length - shown.length
+  return more > 0 ? `${shown.join(', ')}, ... ${more} more` : shown.join(', ')
 }
 
 function elementsText(set: NftSet, bytes: Uint8Array): string {

@@ -26,7 +26,7 @@ import { type NftSet, partTypes, type Rule } from './objects.ts'
 import { comparisonText, fieldOf, type Held, heldText, isAddress, reversed } from './register-words.ts'
 import { commentTexts, durationText } from './render-text.ts'
 import { ctField, type Field, fibText, metaField, natFlags, numgenText, rawField, rejectText } from './render-words.ts'
-import { ctOriginalProtoDst, knownSelectors, l4proto, type Selector } from './selectors.ts'
+import { ctOriginalProtoDst, knownSelectors, l4proto, nfproto, type Selector } from './selectors.ts'
 import { NFT_REG_VERDICT, slotOf } from './statements.ts'
 
 /** The rule in one line, without its chain. `setOf` finds the declaration of a set of the same table. */
@@ -68,6 +68,8 @@ class RuleWriter {
   #lastRun: Run | undefined
   /** The protocol that was matched, and where it was written as long as a selector of it can make that redundant. */
   #protocol: { readonly number: number; readonly statement?: number } | undefined
+  /** The same of the family, as long as a field of its header can make that redundant. */
+  #family: { readonly number: number; readonly statement: number } | undefined
 
   constructor(setOf: (name: string) => NftSet | undefined) {
     this.#setOf = setOf
@@ -130,10 +132,11 @@ class RuleWriter {
     }
   }
 
-  /** A statement; from here on the match on the protocol stays, since it decides whether the statement is reached. */
+  /** A statement; from here on matches on protocol and family stay, since they decide whether the statement is reached. */
   #say(statement: string): void {
     this.#match(statement)
     this.#keepProtocol()
+    this.#family = undefined
   }
 
   #match(text: string): void {
@@ -169,6 +172,12 @@ class RuleWriter {
     this.#keepProtocol()
   }
 
+  #impliesFamily(number: number): void {
+    if (this.#family?.number !== number) return
+    this.#statements[this.#family.statement] = undefined
+    this.#family = undefined
+  }
+
   #at(register: number): Held {
     return this.#atSlot(slotOf(register))
   }
@@ -183,6 +192,7 @@ class RuleWriter {
     const implied = candidates.find(({ protocol }) => protocol !== undefined && protocol === this.#protocol?.number)
     if (implied?.protocol !== undefined) this.#impliesProtocol(implied.protocol)
     const selector = implied ?? candidates.find(({ protocol }) => protocol === undefined)
+    if (selector?.family !== undefined) this.#impliesFamily(selector.family)
     if (selector === undefined) return fieldOf(expr.kind === 'ct' ? ctField(expr) : rawField(expr))
     // nft lists even this without the protocol, but cannot load it: the port's type depends on the protocol.
     if (selector === ctOriginalProtoDst) this.#keepProtocol()
@@ -192,8 +202,10 @@ class RuleWriter {
   #compare({ sreg, op, data }: ExprOf<'cmp'>): void {
     const held = this.#at(sreg)
     const value = data.value ?? new Uint8Array()
-    if (held.kind === 'field' && held.text === l4proto.text && op === NFT_CMP_EQ) {
-      this.#protocol = { number: value[0] ?? 0, statement: this.#statements.length }
+    if (held.kind === 'field' && op === NFT_CMP_EQ) {
+      const matched = { number: value[0] ?? 0, statement: this.#statements.length }
+      if (held.text === l4proto.text) this.#protocol = matched
+      if (held.text === nfproto.text) this.#family = matched
     }
     this.#match(comparisonText(held, op, value))
   }

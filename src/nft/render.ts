@@ -47,10 +47,11 @@ function flagTexts({ flags = [], timeoutMs }: NftSet): string[] {
 
 const setFlagNames = ['constant', 'interval', 'dynamic', 'timeout'] as const satisfies readonly SetFlag[]
 
+/** nft 1.0.6 lists the devices without quotes; it loads them with or without. */
 function flowtableBlock({ name, priority, devices, hasCounters }: Flowtable): string {
   return block(`flowtable ${name}`, [
     `hook ingress priority ${priorityText('ingress', priority)}`,
-    ...(devices.length === 0 ? [] : [`devices = { ${devices.map((device) => quoted(device)).join(', ')} }`]),
+    ...(devices.length === 0 ? [] : [`devices = { ${devices.toSorted().map(quoted).join(', ')} }`]),
     ...(hasCounters === true ? ['counter'] : []),
   ])
 }

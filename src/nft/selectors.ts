@@ -3,6 +3,8 @@
  * One declaration gives the text, the data type, the expression that loads it, and the typeof bytes in a set's userdata.
  */
 import {
+  NFPROTO_IPV4,
+  NFPROTO_IPV6,
   NFT_CT_DST_IP,
   NFT_CT_DST_IP6,
   NFT_CT_PROTO_DST,
@@ -12,6 +14,7 @@ import {
   NFT_META_IIFNAME,
   NFT_META_L4PROTO,
   NFT_META_MARK,
+  NFT_META_NFPROTO,
   NFT_META_OIFNAME,
   NFT_NG_RANDOM,
   NFT_PAYLOAD_NETWORK_HEADER,
@@ -37,6 +40,8 @@ export type Selector = {
   }
   /** The transport protocol that the rule must have matched before; nft prints that match only where it is not implied. */
   readonly protocol?: number
+  /** The family (NFPROTO_) that the rule of an inet table must have matched before; nft does not print that match. */
+  readonly family?: number
 }
 
 /** enum expr_types of nftables */
@@ -52,10 +57,10 @@ const protocolDescription = { udp: 6, tcp: 8, sctp: 10, th: 11, ip: 12, ip6: 13 
 
 type Protocol = keyof typeof IPPROTO
 
-const ipSaddr = payload('ip saddr', 'ipv4_addr', NFT_PAYLOAD_NETWORK_HEADER, 12, protocolDescription.ip, 11)
-const ipDaddr = payload('ip daddr', 'ipv4_addr', NFT_PAYLOAD_NETWORK_HEADER, 16, protocolDescription.ip, 12)
-const ip6Saddr = payload('ip6 saddr', 'ipv6_addr', NFT_PAYLOAD_NETWORK_HEADER, 8, protocolDescription.ip6, 8)
-const ip6Daddr = payload('ip6 daddr', 'ipv6_addr', NFT_PAYLOAD_NETWORK_HEADER, 24, protocolDescription.ip6, 9)
+const ipSaddr = networkField('ip', 'ip saddr', 'ipv4_addr', 12, 11)
+const ipDaddr = networkField('ip', 'ip daddr', 'ipv4_addr', 16, 12)
+const ip6Saddr = networkField('ip6', 'ip6 saddr', 'ipv6_addr', 8, 8)
+const ip6Daddr = networkField('ip6', 'ip6 daddr', 'ipv6_addr', 24, 9)
 
 /** The byte order that the field is loaded in, as nft sees it. */
 export function selectorByteOrder({ type, typeof: { byteOrder } }: Selector): DataType['byteOrder'] {
@@ -79,6 +84,7 @@ const ports = {
   sctp: { sport: port('sctp', 'sport'), dport: port('sctp', 'dport') },
 } as const
 
+export const nfproto = meta('meta nfproto', 'nf_proto', NFT_META_NFPROTO)
 export const l4proto = meta('meta l4proto', 'inet_proto', NFT_META_L4PROTO)
 export const metaMark = meta('meta mark', 'mark', NFT_META_MARK)
 export const iifname = meta('iifname', 'ifname', NFT_META_IIFNAME)
@@ -119,7 +125,8 @@ export const knownSelectors: readonly Selector[] = [
   ...Object.values(ports).flatMap(({ sport, dport }) => [sport, dport]),
   port('th', 'sport'),
   thDport,
-  payload('ip protocol', 'inet_proto', NFT_PAYLOAD_NETWORK_HEADER, 9, protocolDescription.ip, 9),
+  networkField('ip', 'ip protocol', 'inet_proto', 9, 9),
+  nfproto,
   l4proto,
   metaMark,
   iifname,
@@ -127,6 +134,13 @@ export const knownSelectors: readonly Selector[] = [
   ctOriginalProtoDst,
   ctReplyProtoSrc,
 ]
+
+function networkField(family: InetFamily, text: string, type: DataTypeName, offset: number, field: number): Selector {
+  return {
+    ...payload(text, type, NFT_PAYLOAD_NETWORK_HEADER, offset, protocolDescription[family], field),
+    family: family === 'ip' ? NFPROTO_IPV4 : NFPROTO_IPV6,
+  }
+}
 
 function payload(
   text: string,

@@ -7,7 +7,10 @@ import {
   NFPROTO_IPV6,
   NFT_BYTEORDER_HTON,
   NFT_CMP_EQ,
+  NFT_CMP_GT,
   NFT_CMP_NEQ,
+  NFT_CT_LABELS,
+  NFT_CT_PKTS,
   NFT_CT_STATE,
   NFT_CT_STATUS,
   NFT_DYNSET_OP_UPDATE,
@@ -19,10 +22,10 @@ import {
   NFTA_FIB_F_DADDR,
   NFTA_FIB_F_SADDR,
 } from './constants.ts'
-import { hostBytes, IPPROTO, paddedBytes, RTN_LOCAL } from './datatypes.ts'
+import { dataTypes, hostBytes, IPPROTO, paddedBytes, RTN_LOCAL } from './datatypes.ts'
 import type { Expr, Verdict } from './expressions.ts'
 import { familyBytes, type InetFamily, prefixMask } from './inet.ts'
-import { iifname, l4proto, type Selector, selectorByteOrder } from './selectors.ts'
+import { iifname, l4proto, nfproto, type Selector, selectorByteOrder } from './selectors.ts'
 
 /** Register 0: what is loaded there is the rule's verdict. */
 export const NFT_REG_VERDICT = 0
@@ -132,6 +135,11 @@ export function updateMap(
   ]
 }
 
+/** `meta nfproto ipv4`, which rules of inet tables need before an address; nft does not print it there. */
+export function familyIs(family: InetFamily): readonly Expr[] {
+  return [nfproto.load(NFT_REG_1), compare(NFT_CMP_EQ, Uint8Array.of(family === 'ip' ? NFPROTO_IPV4 : NFPROTO_IPV6))]
+}
+
 /** `meta l4proto tcp`; nft does not print it where a port of that protocol follows. */
 export function protocolIs(protocol: keyof typeof IPPROTO): readonly Expr[] {
   return [l4proto.load(NFT_REG_1), compare(NFT_CMP_EQ, Uint8Array.of(IPPROTO[protocol]))]
@@ -151,17 +159,52 @@ export const ctStatuses = {
 
 /** `ct state new` */
 export function ctState(state: keyof typeof ctStates): readonly Expr[] {
-  return hasBits({ kind: 'ct', dreg: NFT_REG_1, key: NFT_CT_STATE }, ctStates[state])
+  return hasBits({ kind: 'ct', dreg: NFT_REG_1, key: NFT_CT_STATE }, hostBytes(ctStates[state]))
 }
 
 /** `ct status dnat` */
 export function ctStatus(status: keyof typeof ctStatuses): readonly Expr[] {
-  return hasBits({ kind: 'ct', dreg: NFT_REG_1, key: NFT_CT_STATUS }, ctStatuses[status])
+  return hasBits({ kind: 'ct', dreg: NFT_REG_1, key: NFT_CT_STATUS }, hostBytes(ctStatuses[status]))
 }
+
+/** `ct label 90`: the connection has that bit, 0 to 127. */
+export function ctLabel(bit: number): readonly Expr[] {
+  return hasBits({ kind: 'ct', dreg: NFT_REG_1, key: NFT_CT_LABELS }, labelBytes(bit))
+}
+
+/** `ct label set 90`; the connection's other bits stay. */
+export function setCtLabel(bit: number): readonly Expr[] {
+  return [
+    { kind: 'immediate', dreg: NFT_REG_1, data: { value: labelBytes(bit) } },
+    { kind: 'ct', key: NFT_CT_LABELS, sreg: NFT_REG_1 },
+  ]
+}
+
+/**
+ * `ct packets > 20`: more packets than that in both directions together, the one in hand included. A rule with it turns
+ * on the counting of connections' packets in the whole network namespace, for good; those begun before are not counted.
+ */
+export function ctPacketsOver(count: number): readonly Expr[] {
+  const value = new Uint8Array(8)
+  new DataView(value.buffer).setBigUint64(0, BigInt(count))
+  return [
+    { kind: 'ct', dreg: NFT_REG_1, key: NFT_CT_PKTS },
+    toNetworkOrder(NFT_REG_1, value.length),
+    compare(NFT_CMP_GT, value),
+  ]
+}
+
+/** `flow add @kube-proxy-flowtable`: matches when the packet in hand offloads its connection. */
+export function flowAdd(flowtable: string): Expr {
+  return { kind: 'flow_offload', table: flowtable }
+}
+
+/** `counter packets 0 bytes 0` */
+export const counter: Expr = { kind: 'counter', bytes: 0, packets: 0 }
 
 /** `meta mark & 0x00004000 != 0x00000000` */
 export function hasMark(mark: number): readonly Expr[] {
-  return hasBits({ kind: 'meta', dreg: NFT_REG_1, key: NFT_META_MARK }, mark)
+  return hasBits({ kind: 'meta', dreg: NFT_REG_1, key: NFT_META_MARK }, hostBytes(mark))
 }
 
 /** `meta mark set meta mark | 0x00004000` */
@@ -239,8 +282,13 @@ function masked(mask: Uint8Array, xor: Uint8Array = new Uint8Array(mask.length))
   ]
 }
 
-function hasBits(load: Expr, bits: number): readonly Expr[] {
-  return [load, ...masked(hostBytes(bits)), compare(NFT_CMP_NEQ, hostBytes(0))]
+function hasBits(load: Expr, bits: Uint8Array): readonly Expr[] {
+  return [load, ...masked(bits), compare(NFT_CMP_NEQ, new Uint8Array(bits.length))]
+}
+
+/** Bit 0 is the lowest one of the first byte. */
+function labelBytes(bit: number): Uint8Array {
+  return new Uint8Array(dataTypes.ct_label.bytes).fill(1 << (bit & 7), bit >> 3, (bit >> 3) + 1)
 }
 
 function changeMark(mask: number, xor: number): readonly Expr[] {

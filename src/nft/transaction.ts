@@ -50,6 +50,15 @@ export type Operation =
       readonly table: TableRef
       readonly flowtable: Flowtable
     }
+  | {
+      /** Members of a flowtable that is there: all others stay. Add: one that is a member already is fine. */
+      readonly verb: 'add' | 'delete' | 'destroy'
+      readonly object: 'flowtable-devices'
+      readonly table: TableRef
+      readonly flowtable: string
+      /** At most 255: the kernel refuses more in one message (EFBIG). */
+      readonly devices: readonly string[]
+    }
 
 /** The operations that make a table, with nothing in it but what is given, from nothing. */
 export function createTable(contents: {

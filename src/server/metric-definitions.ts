@@ -139,6 +139,44 @@ export function flowproxyMetrics(registry: Registry) {
   }
 }
 
+/** What concerns the fast path. */
+export function fastpathMetrics(registry: Registry) {
+  const { counter, gauge, histogram } = makers(registry, 'flowproxy_fastpath_')
+  return {
+    active: gauge('active', [], 'Whether long connections leave the rules for a flow table.'),
+    supported: gauge('supported', ['feature'], 'What this kernel was found to be able to.'),
+    interfaces: gauge('interfaces', [], 'Interfaces between which connections may leave the rules.'),
+    devices: gauge('devices', [], 'Members of the flow table.'),
+    devicesMissing: gauge('devices_missing', [], 'Devices that should be members of the flow table and are not.'),
+    otherFlowtables: gauge('other_flowtables', [], "Flow tables of others that have some of this one's devices."),
+    offloaded: counter('connections_offloaded_total', [], 'Connections that left the rules.'),
+    eligible: counter(
+      'eligible_slow_packets_total',
+      [],
+      'Packets of connections that may leave the rules and had not.',
+    ),
+    activeFlows: gauge('active_flows', ['ip_family', 'protocol'], 'Connections that are in a flow table now.'),
+    deletions: counter(
+      'conntrack_deletions_total',
+      ['ip_family', 'protocol'],
+      'Connections forgotten because they led to what is gone or left the fast path.',
+    ),
+    deletionFailures: counter(
+      'conntrack_deletion_failures_total',
+      ['ip_family', 'protocol'],
+      'Searches after which the kernel kept connections that should be forgotten.',
+    ),
+    syncDuration: histogram('sync_duration_seconds', [], syncBuckets, 'Duration of looks at links and flow table.'),
+    syncErrors: counter('sync_errors_total', [], 'Looks after which the flow table was not as it should be.'),
+    recreations: counter('flowtable_recreations_total', [], 'Times that all connections had to leave the flow table.'),
+    halfClose: gauge(
+      'halfclose_budget_seconds',
+      [],
+      'How long a half-closed connection of the fast path may be silent, on kernels where that is limited.',
+    ),
+  }
+}
+
 /** The service level indicators of Kubernetes components. */
 export function sliMetrics(registry: Registry) {
   const { counter, gauge } = makers(registry, 'kubernetes_')

@@ -5,6 +5,7 @@ import type { StaleFlowsReport } from '../sync/stale-flows.ts'
 import type { SyncReport } from '../sync/syncer.ts'
 import type { Check } from './answers.ts'
 import { exposition } from './exposition.ts'
+import { FastpathMetrics, type FastpathReport } from './fastpath-metrics.ts'
 import type { HealthPage } from './health-pages.ts'
 import { componentMetrics, flowproxyMetrics, kubeProxyMetrics, sliMetrics } from './metric-definitions.ts'
 import type { NoLocalEndpoints } from './no-local-endpoints.ts'
@@ -16,6 +17,8 @@ export type ProxyMetricsOptions = {
   readonly changes: () => readonly ChangeCounters[]
   /** How the watches of the API server are doing, by kind of object; asked when the metrics are read. */
   readonly sources?: (() => Readonly<Record<string, SourceStatus>>) | undefined
+  /** How the fast path is doing, where there is one; asked when the metrics are read. Never rejects. */
+  readonly fastpath?: (() => Promise<FastpathReport>) | undefined
   /** The time of day. */
   readonly wallClock: () => Date
 }
@@ -48,10 +51,12 @@ export class ProxyMetrics {
   readonly #component = componentMetrics(this.#registry)
   readonly #ours = flowproxyMetrics(this.#registry)
   readonly #slis = sliMetrics(this.#sliRegistry)
+  readonly #fastpath: FastpathMetrics | undefined
   readonly #options: ProxyMetricsOptions
 
   constructor(options: ProxyMetricsOptions) {
     this.#options = options
+    this.#fastpath = options.fastpath && new FastpathMetrics(this.#registry)
     registerProcessMetrics(this.#registry)
     this.#ours.build.set({ version: options.version, node_version: process.version }, 1)
   }
@@ -90,13 +95,18 @@ export class ProxyMetrics {
     this.#kubeProxy.noLocalEndpoints.set({ ip_family: family, traffic_policy: 'external' }, external)
   }
 
-  conntrackReconciled({
-    family,
-    durationMs,
-    deleted,
-  }: Pick<StaleFlowsReport, 'family' | 'durationMs' | 'deleted'>): void {
+  /** kube-proxy looks at UDP alone, and so do its metrics. */
+  conntrackReconciled(report: StaleFlowsReport): void {
+    this.#fastpath?.flowsReconciled(report)
+    const { family, protocol, durationMs, deleted } = report
+    if (protocol !== 'udp') return
     this.#kubeProxy.conntrackDuration.observe({ ip_family: family }, durationMs / 1000)
     this.#kubeProxy.conntrackDeleted.inc({ ip_family: family }, deleted)
+  }
+
+  /** The fast path looked at links and flow table. */
+  fastpathSynced(durationMs: number): void {
+    this.#fastpath?.syncDone(durationMs)
   }
 
   /** The node health server answered. */
@@ -125,9 +135,11 @@ export class ProxyMetrics {
   }
 
   /** All metrics, in the format that the header Accept asks for. */
-  read(accept?: string): ReturnType<typeof exposition> {
+  async read(accept?: string): ReturnType<typeof exposition> {
     this.#readChanges()
     this.#readSources()
+    const fastpath = await this.#options.fastpath?.()
+    if (fastpath !== undefined) this.#fastpath?.update(fastpath)
     return exposition(this.#registry, accept)
   }
 

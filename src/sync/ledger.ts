@@ -162,7 +162,7 @@ export class Ledger {
         // A Service that names a frontend twice has it once: two elements of one key would fail the transaction.
         const isOwner = this.#claims.owner(text) === service && !isTwice
         const previous = before.placements.find((placement) => placement.frontend === text)
-        const routes = isOwner ? placeRoutes(frontend, previous) : []
+        const routes = isOwner ? placeRoutes(frontend, previous, this.#options) : []
         if (isOwner) addFrontendElements(frontend, routes, port, this.#options, elements)
         placements.push(this.#useChains(frontend, text, routes, change))
       }

@@ -1,5 +1,6 @@
 import { frontendRoutes, type PlacedRoute } from '../dataplane/elements.ts'
 import type { Frontend } from '../dataplane/frontend.ts'
+import type { DataplaneOptions } from '../dataplane/options.ts'
 import { type EndpointList, pickChainName } from '../dataplane/picks.ts'
 import { assignSlots, keptEndpoints, type PackedSlots, unpackSlots } from '../dataplane/slots.ts'
 import type { Protocol } from '../model/service-port.ts'
@@ -18,8 +19,12 @@ export type Placement = {
 type UsedRoute = { readonly list: EndpointList; readonly chain: string; readonly slots: PackedSlots }
 
 /** The routes of a frontend with each endpoint in a slot, as near to where it was as can be. */
-export function placeRoutes(frontend: Frontend, previous: Placement | undefined): readonly PlacedRoute[] {
-  return frontendRoutes(frontend).map((route) => {
+export function placeRoutes(
+  frontend: Frontend,
+  previous: Placement | undefined,
+  options: DataplaneOptions,
+): readonly PlacedRoute[] {
+  return frontendRoutes(frontend, options).map((route) => {
     const before = previous?.routes.find(({ list }) => list === route.pick.list)?.slots ?? ''
     const slots = assignSlots(unpackSlots(before), route.endpoints)
     return { route, slots, chain: pickChainName({ ...route.pick, slotCount: slots.length }) }

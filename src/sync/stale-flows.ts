@@ -1,15 +1,17 @@
 import type { ClusterModel } from '../model/cluster-model.ts'
 import type { Family, IpAddress } from '../model/ip.ts'
-import { deleteFlows, findFlows } from '../netlink/conntrack.ts'
+import { deleteFlows, findFlows, IPS_OFFLOAD } from '../netlink/conntrack.ts'
 import type { NetlinkError } from '../netlink/errors.ts'
 import { AF_INET, AF_INET6 } from '../netlink/inet.ts'
 import type { NetlinkSocket } from '../netlink/socket.ts'
 import type { Clock } from './clock.ts'
+import { flowFrontends, type FlowProtocol, isStaleFlow, nodePortIpKeys } from './flow-frontends.ts'
 import { inSlices } from './time-slices.ts'
-import { isStaleFlow, nodePortIpKeys, udpFrontends } from './udp-frontends.ts'
 
 export type StaleFlowsOptions = {
   readonly model: ClusterModel
+  /** `tcp` concerns offloaded flows only. */
+  readonly protocol: FlowProtocol
   /** Of NETLINK_NETFILTER, in the network namespace that the model is programmed in; `close` closes it. */
   readonly socket: NetlinkSocket
   readonly clock: Pick<Clock, 'now'>
@@ -18,6 +20,7 @@ export type StaleFlowsOptions = {
 /** What one reconciliation did. */
 export type StaleFlowsReport = {
   readonly family: Family
+  readonly protocol: FlowProtocol
   readonly deleted: number
   readonly durationMs: number
   /** False when changes interrupted the listing again and again; some stale flows may be left. */
@@ -26,11 +29,12 @@ export type StaleFlowsReport = {
   readonly failure: NetlinkError | undefined
 }
 
-const IPPROTO_UDP = 17
+/** IPPROTO_*, and the status bits of the flows that are looked at. */
+const flowsOf = { udp: { number: 17, status: 0 }, tcp: { number: 6, status: IPS_OFFLOAD } } as const
 
 /**
- * Makes the UDP flows of one family that stuck to what is no more forget where they went: their next packet is treated
- * as the first one of a new flow. Other protocols are left alone. Not for concurrent calls.
+ * Makes the flows of one family and protocol that stuck to what is no more forget where they went: their next packet is
+ * treated as the first one of a new flow. Not for concurrent calls.
  */
 export class StaleFlows {
   readonly #options: StaleFlowsOptions
@@ -42,6 +46,10 @@ export class StaleFlows {
 
   constructor(options: StaleFlowsOptions) {
     this.#options = options
+  }
+
+  get protocol(): FlowProtocol {
+    return this.#options.protocol
   }
 
   /** The addresses of this Node that take node ports; all of them are named, also where all take them. */
@@ -56,12 +64,13 @@ export class StaleFlows {
   async reconcile(isCleanupNeeded: boolean): Promise<StaleFlowsReport | undefined> {
     this.#isDue ||= isCleanupNeeded
     if (!this.#isDue) return undefined
-    const { model, socket, clock } = this.#options
+    const { model, protocol, socket, clock } = this.#options
     const { family } = model
     const start = clock.now()
-    const frontends = await inSlices(udpFrontends(model), clock)
-    const formerFrontends = new Set([...this.#knownFrontends].filter((key) => !frontends.has(key)))
-    if (frontends.size === 0 && formerFrontends.size === 0) {
+    const frontends = await inSlices(flowFrontends(model, protocol), clock)
+    const { answerers } = frontends
+    const formerFrontends = new Set([...this.#knownFrontends].filter((key) => !answerers.has(key)))
+    if (answerers.size === 0 && formerFrontends.size === 0) {
       this.#isDue = false
       return undefined
     }
@@ -69,15 +78,16 @@ export class StaleFlows {
     const { flows, isWhole } = await findFlows(
       socket,
       family === 'IPv4' ? AF_INET : AF_INET6,
-      IPPROTO_UDP,
-      (destination, answerer, zone) => isStaleFlow(rules, destination, answerer, zone),
+      flowsOf[protocol].number,
+      (destination, answerer, zone, isOffloaded) => isStaleFlow(rules, destination, answerer, zone, isOffloaded),
+      flowsOf[protocol].status,
     )
     const { deleted, failure } = await deleteFlows(socket, flows)
     if (failure === undefined) {
       this.#isDue = false
-      this.#knownFrontends = new Set(frontends.keys())
+      this.#knownFrontends = new Set(answerers.keys())
     }
-    return { family, deleted, durationMs: clock.now() - start, isWhole, failure }
+    return { family, protocol, deleted, durationMs: clock.now() - start, isWhole, failure }
   }
 
   close(): void {

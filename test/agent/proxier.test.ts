@@ -136,6 +136,7 @@ describe('the proxier', needs(root, tool('nft')), () => {
       [
         ['ip', true],
         ['ip6', true],
+        ['inet', false],
       ],
     )
     assert.equal(ruleset(namespace), '')

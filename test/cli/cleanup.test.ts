@@ -41,7 +41,7 @@ table bridge kube-proxy {
     assert.match(ruleset(namespace), /^table ip kube-proxy \{$/m)
     assert.deepEqual(await cleanup(), {
       status: 0,
-      stdout: 'removed table ip kube-proxy\nremoved table ip6 kube-proxy\n',
+      stdout: 'removed table ip kube-proxy\nremoved table ip6 kube-proxy\nno table inet kube-proxy-fastpath\n',
       stderr: '',
     })
     assert.equal(ruleset(namespace), others)
@@ -52,14 +52,37 @@ table bridge kube-proxy {
     const { status, stdout } = await cleanup()
     assert.deepEqual(
       { status, stdout },
-      { status: 0, stdout: 'no table ip kube-proxy\nremoved table ip6 kube-proxy\n' },
+      {
+        status: 0,
+        stdout: 'no table ip kube-proxy\nremoved table ip6 kube-proxy\nno table inet kube-proxy-fastpath\n',
+      },
     )
+  })
+
+  test('removes the table of the fast path, but not one of that name that somebody else made', async () => {
+    const name = 'inet kube-proxy-fastpath'
+    load(namespace, `table ${name} { chain c { }; }`)
+    assert.match((await cleanup()).stdout, /^no table inet kube-proxy-fastpath$/m)
+    assert.match(ruleset(namespace), /table inet kube-proxy-fastpath/)
+    load(namespace, `delete table ${name}`)
+    const comment = 'comment "long connections leave the rules of kube-proxy";'
+    load(
+      namespace,
+      `table ${name} {
+        ${comment}
+        set interfaces { type ifname; elements = { "eth0" }; }
+        chain fastpath { }
+        chain filter-forward { iifname @interfaces jump fastpath; }
+      }`,
+    )
+    assert.match((await cleanup()).stdout, /^removed table inet kube-proxy-fastpath$/m)
+    assert.equal(ruleset(namespace), '')
   })
 
   test('is content where nothing is there', async () => {
     assert.deepEqual(await cleanup(), {
       status: 0,
-      stdout: 'no table ip kube-proxy\nno table ip6 kube-proxy\n',
+      stdout: 'no table ip kube-proxy\nno table ip6 kube-proxy\nno table inet kube-proxy-fastpath\n',
       stderr: '',
     })
     assert.equal(ruleset(namespace), '')

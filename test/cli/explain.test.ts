@@ -211,6 +211,63 @@ describe('explain', { concurrency: 4 }, () => {
     )
   })
 
+  describe('says of a connection that passes whether it may take the fast path', () => {
+    const [service = {}, ...others] = cart([here])
+    const annotated: Manifest = {
+      ...service,
+      metadata: { ...(service['metadata'] as object), annotations: { 'flowproxy.dev/fastpath': 'off' } },
+    }
+    const onNode = cart([{ addresses: ['192.168.0.2'], nodeName: 'node' }])
+    const cases: [title: string, args: string[], line: string | undefined, objects?: readonly Manifest[]][] = [
+      [
+        'after the packets of the flag',
+        ['--from', 'pod', '--to', '10.96.0.10:80', '--fastpath-packet-threshold', '7'],
+        'fast path: with more than 7 packets, if both interfaces take part',
+      ],
+      [
+        'after 20 packets otherwise, UDP too',
+        ['--from', 'external', '--to', '10.96.0.53:53/udp'],
+        'fast path: with more than 20 packets, if both interfaces take part',
+      ],
+      [
+        'not when it is turned off',
+        ['--from', 'pod', '--to', '10.96.0.10:80', '--fastpath-packet-threshold', '0'],
+        'fast path: no, it is turned off',
+      ],
+      [
+        'not when its Service opted out',
+        ['--from', 'pod', '--to', '10.96.4.17:80'],
+        'fast path: no, shop/cart opted out by its annotation flowproxy.dev/fastpath',
+        [annotated, ...others],
+      ],
+      [
+        'not without a Service',
+        ['--from', 'pod', '--to', '10.244.1.11:80'],
+        'fast path: no, the connection does not go through a Service',
+      ],
+      [
+        'not from the node itself',
+        ['--from', 'node', '--to', '10.96.0.10:80'],
+        'fast path: no, the connection begins on this node, nothing is forwarded',
+      ],
+      [
+        'not to an endpoint that is the node',
+        ['--from', 'pod', '--to', '10.96.4.17:80'],
+        'fast path: no, the connection ends on this node, nothing is forwarded',
+        onNode,
+      ],
+      ['SCTP never', ['--from', 'pod', '--to', '10.244.1.11:80/sctp'], 'fast path: no, the kernel has none for SCTP'],
+      ['nothing of one that is rejected', ['--from', 'pod', '--to', '10.96.0.99:443'], undefined],
+    ]
+    for (const [title, args, line, objects] of cases) {
+      test(title, async (t) => {
+        const path = objects === undefined ? examples : (await ManifestDirectory.create(t, { 'a.json': objects })).path
+        const { stdout } = await flowproxy(['explain', '--manifests', path, ...flags, ...args])
+        assert.deepEqual(stdout.match(/fast path.*/g)?.join(), line, stdout)
+      })
+    }
+  })
+
   test('gives the same as data with --json', async () => {
     const { stdout } = await flowproxy([
       'explain',
@@ -223,11 +280,18 @@ describe('explain', { concurrency: 4 }, () => {
       '10.96.0.53:53/udp',
       '--json',
     ])
-    const report = JSON.parse(stdout) as { verdict: string; service: string; endpoints: unknown; arrives: boolean }
+    const report = JSON.parse(stdout) as {
+      verdict: string
+      service: string
+      endpoints: unknown
+      arrives: boolean
+      fastpath: unknown
+    }
     assert.partialDeepStrictEqual(report, {
       verdict: 'PASS',
       service: 'kube-system/dns:dns',
       arrives: true,
+      fastpath: { isTaken: true, afterPackets: 20 },
       endpoints: [
         { endpoint: '10.244.1.11:5353', probability: 0.5 },
         { endpoint: '10.244.1.12:5353', probability: 0.5 },

@@ -15,6 +15,7 @@ describe('help', { concurrency: 4 }, () => {
     '--masquerade-bit <bit>',
     '--nodeport-addresses <cidrs>',
     '--bind-address <ip>',
+    '--fastpath-packet-threshold <packets>',
   ]
   const pages: [args: string[], parts: string[]][] = [
     [

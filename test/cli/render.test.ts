@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import { NetworkNamespace } from '../../src/netlink/namespace.ts'
 import { runInNamespace } from '../lab/program.ts'
@@ -45,8 +46,25 @@ describe('flowproxy render', { concurrency: 4 }, () => {
   test('prints what nft accepts', needs(root, tool('nft')), async (context) => {
     const namespace = NetworkNamespace.create()
     context.after(() => namespace.close())
-    const { stdout } = await flowproxy(renderExamples)
+    const { stdout } = await flowproxy([...renderExamples, ...withoutFastpath])
     assert.deepEqual(runInNamespace(namespace, 'nft', ['-c', '-f', '-'], stdout), { status: 0, stdout: '', stderr: '' })
+  })
+
+  test('prints the table of the fast path behind the others, empty but for what does not depend on the machine', async () => {
+    const golden = await readFile(new URL('../dataplane/golden/fastpath-empty.nft', import.meta.url), 'utf8')
+    const [byDefault, higher] = await Promise.all([
+      flowproxy(renderExamples),
+      flowproxy([...renderExamples, '--fastpath-packet-threshold', '1000']),
+    ])
+    assert.ok(byDefault.stdout.endsWith(`\n}\n${golden}`))
+    assert.equal(higher.stdout, byDefault.stdout.replace('ct packets > 20 ', 'ct packets > 1000 '))
+    assert.match(byDefault.stdout, /\tchain pick-tcp-3 \{\n\t\tct label set 90\n/)
+  })
+
+  test('prints nothing of the fast path when it is turned off', async () => {
+    const { stdout } = await flowproxy([...renderExamples, ...withoutFastpath])
+    assert.deepEqual(stdout.match(/^table .*/gm), ['table ip kube-proxy {', 'table ip6 kube-proxy {'])
+    assert.doesNotMatch(stdout, /ct label|fastpath|flow/)
   })
 
   test('ends quietly when its reader has seen enough', async (context) => {
@@ -196,7 +214,7 @@ describe('flowproxy render', { concurrency: 4 }, () => {
     for (const [title, manifests, warnings, rendered] of cases) {
       test(title, async (context) => {
         const path = await directory(context, { 'all.yaml': manifests })
-        const { status, stdout, stderr } = await render(path)
+        const { status, stdout, stderr } = await render(path, ...withoutFastpath)
         assert.equal(status, 0, stderr)
         assert.equal(
           stderr.replaceAll(/n{50,}/g, 'nnn'),
@@ -209,8 +227,11 @@ describe('flowproxy render', { concurrency: 4 }, () => {
   })
 })
 
-function render(path: string) {
-  return flowproxy(['render', '--manifests', path])
+/** Without it the text can be loaded on every kernel. */
+const withoutFastpath = ['--fastpath-packet-threshold', '0']
+
+function render(path: string, ...flags: readonly string[]) {
+  return flowproxy(['render', '--manifests', path, ...flags])
 }
 
 function sliceMetadata(service: string): Record<string, unknown> {

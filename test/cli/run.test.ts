@@ -18,7 +18,10 @@ const exampleNodeAddresses = ['192.168.0.2/32', '2001:db8::1/128']
 describe('flowproxy run', needs(root, tool('nft')), () => {
   let namespace: NetworkNamespace
   let proxy: RunningProxy | undefined
-  const exampleArgs = ['--manifests', examples, '--node-name', 'node', '--cluster-cidr', '10.244.0.0/16']
+  // Whether there is a fast path depends on the kernel.
+  const withoutFastpath = ['--fastpath-packet-threshold', '0']
+  const manifests = ['--manifests', examples, '--node-name', 'node', '--cluster-cidr', '10.244.0.0/16']
+  const exampleArgs = [...manifests, ...withoutFastpath]
 
   beforeEach(async () => {
     namespace = NetworkNamespace.create()

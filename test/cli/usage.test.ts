@@ -35,6 +35,10 @@ describe('a command line that cannot be used', { concurrency: 4 }, () => {
       'flowproxy: --cluster-cidr: "10.0.0.0" is not an IP address range such as 10.244.0.0/16\n',
     ],
     [['run', ...withManifests, '--masquerade-bit', '32'], 'flowproxy: --masquerade-bit: 32 is not between 0 and 31\n'],
+    ...['-1', '1.5', '2147483648', '1e3', ''].map((threshold): [string[], string] => [
+      ['render', ...withManifests, `--fastpath-packet-threshold=${threshold}`],
+      `flowproxy: --fastpath-packet-threshold: "${threshold}" is not a whole number from 0 to 2147483647\n`,
+    ]),
     ...['run', 'render'].map((command): [string[], string] => [
       [command, ...withManifests, '--bind-address', 'eth0'],
       'flowproxy: --bind-address: "eth0" is not an IP address\n',

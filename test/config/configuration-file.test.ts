@@ -61,6 +61,8 @@ const defaults = {
     syncPeriod: 30_000,
     minSyncPeriod: 1_000,
     fastpathPacketThreshold: 20,
+    fastpathInterfaces: [],
+    fastpathResetTCP: false,
   },
   winkernel: {
     networkName: '',

@@ -126,6 +126,8 @@ describe('with a configuration file', () => {
       minSyncPeriod: '0',
       syncPeriod: '5s',
       fastpathPacketThreshold: '100',
+      fastpathInterfaces: 'eth*',
+      fastpathResetTcp: 'true',
     }
     const { configuration, nodeName, logLevel, dataplane } = load(flags, text)
     assert.equal(nodeName, 'node-1')
@@ -141,6 +143,8 @@ describe('with a configuration file', () => {
       syncPeriod: 5_000,
       minSyncPeriod: 0,
       fastpathPacketThreshold: 100,
+      fastpathInterfaces: ['eth*'],
+      fastpathResetTCP: true,
     })
   })
 

@@ -71,6 +71,8 @@ const validFile = fc.record(
         masqueradeAll: fc.boolean(),
         minSyncPeriod: fc.constantFrom('0s', '1ms', '5s'),
         fastpathPacketThreshold: fc.nat(),
+        fastpathInterfaces: fc.array(fc.constantFrom('eth0', 'ens?', 'veth[0-9]*', '!docker0')),
+        fastpathResetTCP: fc.boolean(),
       },
       maybe,
     ),

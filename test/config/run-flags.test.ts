@@ -56,6 +56,8 @@ const fieldsSet: readonly (readonly [argv: string, path: FieldPath, value: unkno
   ['--iptables-min-sync-period=0', 'nftables.minSyncPeriod', 0],
   ['--iptables-sync-period=1m30s', 'nftables.syncPeriod', 90_000],
   ['--fastpath-packet-threshold=0', 'nftables.fastpathPacketThreshold', 0],
+  ['--fastpath-interfaces=eth*,!docker0', 'nftables.fastpathInterfaces', ['eth*', '!docker0']],
+  ['--fastpath-reset-tcp', 'nftables.fastpathResetTCP', true],
   ['--conntrack-max-per-core=1', 'conntrack.maxPerCore', 1],
   ['--conntrack-min=0', 'conntrack.min', 0],
   ['--conntrack-tcp-timeout-established=2h', 'conntrack.tcpEstablishedTimeout', 7_200_000],
@@ -186,7 +188,7 @@ describe('the flags of run', () => {
   const refused: [argv: string[], ...lines: string[]][] = [
     [['--cleanup=yes'], '--cleanup: "yes" is not true or false'],
     [['--conntrack-min=many'], '--conntrack-min: "many" is not an integer'],
-    [['--conntrack-min=3000000000'], '--conntrack-min: "3000000000" is not an integer'],
+    [['--conntrack-min=3000000000'], '--conntrack-min: "3000000000" is not an integer from -2147483648 to 2147483647'],
     [['--kube-api-qps=fast'], '--kube-api-qps: "fast" is not a number'],
     [['--sync-period=1'], '--sync-period: "1" is not a duration such as 100ms, 1s or 1m30s'],
     [['--bind-address=10.0.0.1:80'], '--bind-address: "10.0.0.1:80" is not an IP address'],
@@ -221,6 +223,18 @@ describe('the flags of run', () => {
     [
       ['--healthz-bind-address=10.0.0.1', '--healthz-port=70000'],
       '--healthz-bind-address: "10.0.0.1:70000" is not an IP address and port such as 0.0.0.0:10256 or [::]:10256',
+    ],
+    [['--fastpath-packet-threshold=-1'], '--fastpath-packet-threshold: -1 is less than 0'],
+    [['--fastpath-packet-threshold=1.5'], '--fastpath-packet-threshold: "1.5" is not an integer'],
+    [
+      ['--fastpath-packet-threshold=99999999999'],
+      '--fastpath-packet-threshold: "99999999999" is not an integer from -2147483648 to 2147483647',
+    ],
+    [
+      ['--fastpath-interfaces=eth0,,l*', '--fastpath-interfaces=e[th'],
+      '--fastpath-interfaces: "" is empty',
+      '--fastpath-interfaces: "l*" matches the loopback interface lo, which never takes part',
+      '--fastpath-interfaces: "e[th" has a [ without its ]',
     ],
     [['--logging-format=xml'], '--logging-format: "xml" is neither text nor json'],
   ]

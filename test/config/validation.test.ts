@@ -37,6 +37,13 @@ const mutations: readonly Mutation[] = [
   [{ nftables: { masqueradeBit: 31 }, iptables: { masqueradeBit: 0 } }],
   [{ nftables: { fastpathPacketThreshold: -1 } }, 'nftables.fastpathPacketThreshold'],
   [{ nftables: { fastpathPacketThreshold: 2147483647 } }],
+  [{ nftables: { fastpathInterfaces: ['eth*', '!docker0', '!lo'] } }],
+  [
+    { nftables: { fastpathInterfaces: ['eth0', 'lo', '', '*'] } },
+    'nftables.fastpathInterfaces[1]',
+    'nftables.fastpathInterfaces[2]',
+    'nftables.fastpathInterfaces[3]',
+  ],
   [{ detectLocalMode: 'Guess' }, 'detectLocalMode'],
   [{ detectLocalMode: 'NodeCIDR' }],
   [{ detectLocalMode: 'BridgeInterface' }, 'detectLocal.bridgeInterface'],

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { serviceCidrElements } from '../../src/dataplane/cluster-ips.ts'
 import { addPortElements, type Placed } from '../../src/dataplane/elements.ts'
 import { tableLayout } from '../../src/dataplane/layout.ts'
-import type { EndpointSlice, Service } from '../../src/kube/types.ts'
+import { type EndpointSlice, fastpathAnnotation, type Service } from '../../src/kube/types.ts'
 import type { Cidr } from '../../src/model/cidr.ts'
 import { elementTexts } from '../../src/nft/render-element.ts'
 import { endpoint, nodeName, service, servicePort, slice, sliceEndpoint } from '../model/fixtures.ts'
@@ -74,6 +74,27 @@ describe('the elements of a cluster IP', () => {
       assert.deepEqual(added.toSorted(), lines.toSorted())
     })
   }
+})
+
+test('a Service that leaves the fast path goes to another chain, its endpoints stay where they are', async () => {
+  const proxy = createProxy({ dataplane: { fastpath: { labelBit: 90 } } })
+  await proxy.sync(service(), slice({ endpoints: [sliceEndpoint('10.180.0.1')] }))
+  await proxy.sync(service({}, { annotations: { [fastpathAnnotation]: 'off' } }))
+  assert.deepEqual(
+    proxy.transactions.slice(-2).map((lines) => lines.map((line) => line.replace('ip kube-proxy ', ''))),
+    [
+      [
+        'add chain pick-slowpath-tcp-1',
+        'add rule pick-slowpath-tcp-1 dnat ip to ip daddr . tcp dport . numgen random mod 1 map @endpoints-tcp',
+      ],
+      [
+        'delete service-ips 172.30.0.41 . tcp . 80 comment "shop/cart:http" : goto pick-tcp-1',
+        'add service-ips 172.30.0.41 . tcp . 80 comment "shop/cart:http" : goto pick-slowpath-tcp-1',
+      ],
+    ],
+  )
+  await proxy.sync(service())
+  assert.ok(proxy.lastLines().at(-1)?.endsWith(': goto pick-tcp-1'))
 })
 
 test('a service port has its cluster IP, and a hairpin connection for each of its local endpoints', () => {

@@ -1,12 +1,14 @@
 import type { DataplaneOptions } from '../../src/dataplane/options.ts'
 import type { NodeView } from '../../src/explain/node.ts'
 import { tracePacket } from '../../src/explain/machine.ts'
+import type { Packet } from '../../src/explain/packet.ts'
 import { indexTables } from '../../src/explain/ruleset.ts'
 import type { Outcome, SetChange } from '../../src/explain/trace.ts'
 import type { EndpointSlice, Service, ServiceCIDR, SliceEndpoint } from '../../src/kube/types.ts'
 import { ClusterModel } from '../../src/model/cluster-model.ts'
 import type { Family, IpAddress } from '../../src/model/ip.ts'
 import type { Protocol } from '../../src/model/service-port.ts'
+import type { TableContents } from '../../src/nft/objects.ts'
 import { wantedTable } from '../../src/sync/wanted.ts'
 import { ipv4, ipv6 } from '../lab/addresses.ts'
 import { ip, metadata, nodeName, service, slice, sliceEndpoint } from '../model/fixtures.ts'
@@ -43,7 +45,30 @@ export type Flow = {
 
 /** What becomes of new connections in a cluster: packets from addresses of the node are its own. */
 export function cluster(objects: Objects, options: ClusterOptions = {}): (flow: Flow) => readonly Outcome[] {
-  const { hasDetector = true, nodePortIps, node: view = node, ...rest } = options
+  const { node: view = node } = options
+  const ruleset = indexTables([clusterTable(objects, options)])
+  return ({ setChanges = [], ...flow }) => tracePacket(ruleset, packetOf(flow, view), view, { setChanges })
+}
+
+/** The first packet of a connection. */
+export function packetOf(
+  { source, destination, port, protocol = 'tcp', origin }: Omit<Flow, 'setChanges'>,
+  view: NodeView = node,
+): Packet {
+  const from = ip(source)
+  return {
+    origin: origin ?? (view.addresses.includes(from) ? 'node' : 'network'),
+    protocol,
+    source: from,
+    sourcePort: 40_000,
+    destination: ip(destination),
+    destinationPort: port,
+  }
+}
+
+/** The table of a cluster. */
+export function clusterTable(objects: Objects, options: ClusterOptions = {}): TableContents {
+  const { hasDetector = true, nodePortIps, node: _, ...rest } = options
   const family: Family = rest.family ?? 'IPv4'
   const main = ip(family === 'IPv4' ? ipv4.node : ipv6.node)
   const dataplane: DataplaneOptions = {
@@ -61,19 +86,7 @@ export function cluster(objects: Objects, options: ClusterOptions = {}): (flow: 
     dataplane,
     nodePortIps?.map(ip) ?? [main],
   )
-  const ruleset = indexTables([contents])
-  return ({ source, destination, port, protocol = 'tcp', setChanges = [], origin }) => {
-    const from = ip(source)
-    const packet = {
-      origin: origin ?? (view.addresses.includes(from) ? ('node' as const) : ('network' as const)),
-      protocol,
-      source: from,
-      sourcePort: 40_000,
-      destination: ip(destination),
-      destinationPort: port,
-    }
-    return tracePacket(ruleset, packet, view, { setChanges })
-  }
+  return contents
 }
 
 function modelOf(family: Family, { services, slices = [], serviceCidrs }: Objects): ClusterModel {

@@ -37,6 +37,7 @@ import {
   ctState,
   ctStatus,
   flipMark,
+  flowAdd,
   hasMark,
   inPrefix,
   protocolIs,
@@ -179,9 +180,10 @@ describe('an expression matches what the kernel says it does:', () => {
     ['fib: multicast', true, fib(NFTA_FIB_F_DADDR, 5), packet({ destination: ip('224.0.0.1') })],
     ['counter matches', true, [{ kind: 'counter' }]],
     ['what only logs matches', true, [{ kind: 'unknown', name: 'log', bytes: bytes() }]],
-    ['a flow that has just begun is not offloaded', false, [{ kind: 'flow_offload', table: 'f' }]],
-    ['an established flow is offloaded', true, [{ kind: 'flow_offload', table: 'f' }], established],
-    ['SCTP is never offloaded', false, [{ kind: 'flow_offload', table: 'f' }], { ...established, protocol: 'sctp' }],
+    ['a flow that has just begun is not offloaded', false, [flowAdd('f')]],
+    ['an established flow is offloaded', true, [flowAdd('f')], established],
+    ['an offloaded flow is not offloaded again', false, [flowAdd('f'), flowAdd('f')], established],
+    ['SCTP is never offloaded', false, [flowAdd('f')], { ...established, protocol: 'sctp' }],
     ['a port of any protocol', true, [thDport.load(1), cmp(bytes(0, 80))], packet({ protocol: 'sctp' })],
   ]
   for (const [title, isMatching, expressions, sent] of rows) {

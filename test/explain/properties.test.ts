@@ -95,9 +95,15 @@ function ruleOf(family: InetFamily, targets: readonly string[]): fc.Arbitrary<re
 
 function statementsOf(): (readonly Expr[])[] {
   const { ctState, ctStatus, hasMark, setMark, flipMark, protocolIs, isLocalAddress, throughInterface } = statements
+  const { ctLabel, setCtLabel, ctPacketsOver, familyIs, flowAdd, counter } = statements
   return [
     ctState('new'),
     ctStatus('dnat'),
+    ctLabel(90),
+    setCtLabel(90),
+    ctPacketsOver(0),
+    familyIs('ip'),
+    [flowAdd('f'), counter],
     hasMark(1),
     setMark(1),
     flipMark(3),

@@ -65,6 +65,7 @@ describe('a UDP client that keeps its port', needs(root), () => {
       async function started(...objects: readonly KubeObject[]) {
         const proxy = await lab.program(plan, objects)
         const staleFlows = new StaleFlows({
+          protocol: 'udp',
           model: proxy.model,
           socket: lab.node.namespace.run(() => new NetlinkSocket(NETLINK_NETFILTER)),
           clock: proxy.clock,

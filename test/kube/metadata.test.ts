@@ -70,6 +70,8 @@ test('only the labels and annotations that we read are kept', () => {
   assert.deepEqual(kept.annotations, { 'endpoints.kubernetes.io/last-change-trigger-time': '2024-05-01T10:00:00Z' })
   assert.equal(kept.resourceVersion, '7')
   assert.equal(metadata(rawService({}, { labels: { app: 'cart' } })).labels, undefined)
+  const annotations = { 'flowproxy.dev/fastpath': 'off' }
+  assert.deepEqual(metadata(rawService({}, { annotations: { note: 'x', ...annotations } })).annotations, annotations)
 })
 
 const times = [

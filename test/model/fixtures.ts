@@ -110,6 +110,7 @@ export function servicePort(parts: Partial<ServicePort> = {}): ServicePort {
     affinityTimeoutSeconds: 0,
     internalPolicyLocal: false,
     externalPolicyLocal: false,
+    usesFastpath: true,
     healthCheckNodePort: 0,
     creationTimestamp: '',
     ...parts,

@@ -6,6 +6,7 @@ import type { Family } from '../../src/model/ip.ts'
 import {
   displayAddress,
   displayName,
+  fastpathAnnotation,
   isExternallyAccessible,
   serviceKeyOf,
   servicePorts,
@@ -13,7 +14,7 @@ import {
   usesLocalEndpoints,
 } from '../../src/model/service-port.ts'
 import type { ServicePort } from '../../src/model/service-port.ts'
-import { dualStackService, ip, service, servicePort } from './fixtures.ts'
+import { dualStackService, ip, metadata, service, servicePort } from './fixtures.ts'
 
 function only(object: Service, family: Family = 'IPv4'): ServicePort {
   const { ports, warnings } = servicePorts(object, family)
@@ -92,9 +93,43 @@ describe('the attributes of a service port', () => {
       affinityTimeoutSeconds: 600,
       internalPolicyLocal: true,
       externalPolicyLocal: false,
+      usesFastpath: true,
       healthCheckNodePort: 0,
       creationTimestamp: '2024-05-01T10:00:00Z',
     })
+  })
+
+  for (const [value, usesFastpath, problems] of [
+    ['on', true, []],
+    ['off', false, []],
+    ['Off', true, ['"Off" is neither on nor off']],
+    ['', true, ['"" is neither on nor off']],
+  ] as const) {
+    test(`all ports have the fast path ${usesFastpath ? 'on' : 'off'} when the annotation is "${value}"`, () => {
+      const object = service(
+        {
+          ports: [
+            { name: 'http', port: 80 },
+            { name: 'https', port: 443 },
+          ],
+        },
+        { annotations: { [fastpathAnnotation]: value } },
+      )
+      const { ports, warnings } = servicePorts(object, 'IPv4')
+      assert.deepEqual(
+        ports.map((port) => port.usesFastpath),
+        [usesFastpath, usesFastpath],
+      )
+      assert.deepEqual(
+        warnings.map(formatWarning),
+        problems.map((problem) => `Service shop/cart: metadata.annotations[flowproxy.dev/fastpath]: ${problem}`),
+      )
+    })
+  }
+
+  test('a bad annotation of a dual-stack Service is reported once', () => {
+    const object = { ...dualStackService(), metadata: metadata({ annotations: { [fastpathAnnotation]: 'no' } }) }
+    assert.deepEqual([warnings(object, 'IPv4').length, warnings(object, 'IPv6').length], [1, 0])
   })
 
   test('a port may have no name, no protocol and no node port', () => {

@@ -1,15 +1,25 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, test } from 'node:test'
-import { deleteFlows, findFlows } from '../../src/netlink/conntrack.ts'
-import { type Flow, flowText, packSocket } from '../../src/netlink/flow.ts'
+import { clearLabel, countFlows, deleteFlows, findFlows, IPS_OFFLOAD } from '../../src/netlink/conntrack.ts'
+import { type Flow, flowText, nfgenmsg, packSocket, tupleLayout } from '../../src/netlink/flow.ts'
 import { AF_INET, AF_INET6, inetPton } from '../../src/netlink/inet.ts'
+import { attrs, be32, bytes } from '../../src/netlink/layout.ts'
+import { body, NLM_F_CREATE, NLM_F_EXCL } from '../../src/netlink/message.ts'
 import { NetworkNamespace } from '../../src/netlink/namespace.ts'
 import { NETLINK_NETFILTER, NetlinkSocket } from '../../src/netlink/socket.ts'
 import { forgetConnections } from '../lab/connections.ts'
-import { needs, root } from '../lab/requirements.ts'
+import { runInNamespace } from '../lab/program.ts'
+import { needs, root, tool } from '../lab/requirements.ts'
 import { createFlows, flow, type FlowPlan, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP } from './flows.ts'
 
 const everything = () => true
+
+const IPCTNL_MSG_CT_NEW = 1 << 8
+const IPCTNL_MSG_CT_GET = (1 << 8) | 1
+const labelledLayout = body(
+  nfgenmsg,
+  attrs({ original: [1, tupleLayout], reply: [2, tupleLayout], timeout: [7, be32, '?'], labels: [22, bytes, '?'] }),
+)
 
 describe('conntrack', needs(root), () => {
   let namespace: NetworkNamespace
@@ -55,7 +65,7 @@ describe('conntrack', needs(root), () => {
 
   test('tells of each flow where it was sent to, who answers, and its zone', async () => {
     await createFlows(socket, [flow({ ...dns, zone: 7 }), flow({ ...dns, client: ['10.0.0.2', 5001] })])
-    const seen: [string, string, number][] = []
+    const seen: [string, string, number, boolean][] = []
     await findFlows(socket, AF_INET, IPPROTO_UDP, (...flow) => {
       seen.push(flow)
       return false
@@ -64,10 +74,61 @@ describe('conntrack', needs(root), () => {
     assert.deepEqual(
       seen.sort((a, b) => a[2] - b[2]),
       [
-        [destination, answerer, 0],
-        [destination, answerer, 7],
+        [destination, answerer, 0, false],
+        [destination, answerer, 7, false],
       ],
     )
+  })
+
+  test('counts the flows with all the status bits that are asked for, by family and protocol', async () => {
+    await createFlows(socket, [flow(dns), flow({ ...dns, client: ['10.0.0.2', 5001] }), flow(dns6)])
+    const confirmed = 1 << 3
+    assert.deepEqual(
+      (await countFlows(socket, confirmed)).toSorted((a, b) => a.family - b.family),
+      [
+        { family: AF_INET, protocol: IPPROTO_UDP, count: 2 },
+        { family: AF_INET6, protocol: IPPROTO_UDP, count: 1 },
+      ],
+    )
+    assert.deepEqual(await countFlows(socket, IPS_OFFLOAD), [])
+    assert.deepEqual(await countFlows(socket, IPS_OFFLOAD | confirmed), [])
+  })
+
+  test('finds only flows with the status bits that are asked for', async () => {
+    await createFlows(socket, [flow(dns)])
+    const found = async (status: number) => {
+      return (await findFlows(socket, AF_INET, IPPROTO_UDP, () => true, status)).flows.length
+    }
+    assert.deepEqual([await found(1 << 3), await found(IPS_OFFLOAD)], [1, 0])
+  })
+
+  test('takes one label from a flow and leaves its others', needs(tool('nft')), async () => {
+    // Flows have room for labels while there is a rule that sets one.
+    const rules = 'table ip t { chain c { type filter hook forward priority 0; ct label set 90; }; }'
+    assert.equal(runInNamespace(namespace, 'nft', ['-f', '-'], rules).status, 0)
+    const labels = new Uint8Array(16)
+    labels.set([1 << 7], 0) // bit 7
+    labels.set([1 << 2], 11) // bit 90
+    const labelled = flow(dns)
+    const { header, attributes } = labelled
+    await socket.request('IPCTNL_MSG_CT_NEW', IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, labelledLayout, {
+      header,
+      attributes: { ...attributes, labels },
+    })
+    const labelsOf = () =>
+      socket.dump(
+        'IPCTNL_MSG_CT_GET',
+        IPCTNL_MSG_CT_GET,
+        body(nfgenmsg, attrs({})),
+        { header, attributes: {} },
+        (m) => {
+          const found = labelledLayout.read(m.payload, 0, m.payload.length).attributes.labels
+          return Buffer.from(found ?? []).toString('hex')
+        },
+      )
+    assert.deepEqual(await labelsOf(), ['80000000000000000000000400000000'])
+    await clearLabel(socket, [labelled, flow({ ...dns, client: ['10.0.0.9', 5009] })], 90)
+    assert.deepEqual(await labelsOf(), ['80000000000000000000000000000000'])
   })
 
   test('deletes the flows that it found, and no others', async () => {

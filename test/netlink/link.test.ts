@@ -41,6 +41,8 @@ describe('links', needs(root), () => {
       kind: undefined,
       mtuBytes: 65536,
       masterIndex: undefined,
+      lowerIndex: undefined,
+      hasRemote: false,
       isLoopback: true,
       isUp: false,
       hasCarrier: false,
@@ -139,6 +141,68 @@ describe('links', needs(root), () => {
     assert.deepEqual([member?.kind, member?.masterIndex, member?.mtuBytes], ['veth', bridge?.index, 1400])
     for (const name of ['br0', 'v0']) await deleteLink(socket, name)
   })
+})
+
+describe('the link below', needs(root, tool('ip')), () => {
+  let namespace: NetworkNamespace
+  let other: NetworkNamespace
+  let socket: NetlinkSocket
+
+  before(async () => {
+    namespace = NetworkNamespace.create()
+    other = NetworkNamespace.create()
+    socket = namespace.run(() => new NetlinkSocket(NETLINK_ROUTE))
+    await createVethPair(socket, { name: 'v0', peer: { name: 'v1' } })
+  })
+
+  after(() => {
+    for (const each of [socket, namespace, other]) each.close()
+  })
+
+  const isBelow: readonly (readonly [kind: string, args: string, below: string | undefined])[] = [
+    ['a VLAN is its parent', 'link v0 type vlan id 5', 'v0'],
+    ['a MACVLAN is its parent', 'link v0 type macvlan', 'v0'],
+    ['a VXLAN that is bound to one is that', 'type vxlan id 3 dstport 4789 dev v0', 'v0'],
+    ['a VXLAN that is bound to none is nothing', 'type vxlan id 4 dstport 4789', undefined],
+    ['a dummy is nothing', 'type dummy', undefined],
+  ]
+  for (const [title, args, below] of isBelow) {
+    test(`of ${title}`, async (t) => {
+      const { status, stderr } = runInNamespace(namespace, 'ip', ['link', 'add', 'name', 'upper', ...args.split(' ')])
+      if (status !== 0) {
+        assert.match(stderr, /not supported|Unknown device type/i)
+        t.diagnostic(`this kernel has no such links: ${stderr.trim()}`)
+        return
+      }
+      const index = below === undefined ? undefined : await linkIndex(socket, below)
+      assert.equal((await linkByName(socket, 'upper'))?.lowerIndex, index)
+      await deleteLink(socket, 'upper')
+    })
+  }
+
+  test('of a veth is its other end, unless that is in another namespace', async () => {
+    const ends = [await linkByName(socket, 'v0'), await linkByName(socket, 'v1')]
+    assert.equal(ends[0]?.lowerIndex, ends[1]?.index)
+    await moveLink(socket, 'v1', other.fd)
+    assert.equal((await linkByName(socket, 'v0'))?.lowerIndex, undefined)
+  })
+
+  for (const [args, hasRemote] of [
+    ['remote 10.0.0.2 local 10.0.0.1', true],
+    ['local 10.0.0.3', false],
+  ] as const) {
+    test(`an IPIP tunnel made with "${args}" has ${hasRemote ? 'a' : 'no'} fixed end`, async (t) => {
+      const command = ['link', 'add', 'name', 'tunnel', 'type', 'ipip', ...args.split(' ')]
+      const { status, stderr } = runInNamespace(namespace, 'ip', command)
+      if (status !== 0) {
+        assert.match(stderr, /not supported|Unknown device type/i)
+        t.diagnostic(`this kernel has no such links: ${stderr.trim()}`)
+        return
+      }
+      assert.equal((await linkByName(socket, 'tunnel'))?.hasRemote, hasRemote)
+      await deleteLink(socket, 'tunnel')
+    })
+  }
 })
 
 type IpLink = {

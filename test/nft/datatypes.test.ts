@@ -29,6 +29,7 @@ describe('the numbers of data types are those of the nft program', needs(root, t
     mark: 'type mark',
     ifname: 'type ifname',
     ct_label: 'typeof ct label',
+    nf_proto: 'type nf_proto',
     fib_addrtype: 'typeof fib daddr type',
   } satisfies Record<Exclude<DataTypeName, 'integer'>, string>
 

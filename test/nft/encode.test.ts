@@ -119,3 +119,28 @@ test('a flowtable is encoded with the ingress hook, its devices and its counters
     flags: 2,
   })
 })
+
+for (const [verb, type] of [
+  ['add', 22],
+  ['delete', 24],
+  ['destroy', 32],
+] as const) {
+  test(`${verb} of a flowtable's devices names these alone, in a message of type ${type}`, () => {
+    const { messages } = batchOf([
+      { verb, object: 'flowtable-devices', table, flowtable: 'fast', devices: ['eth0', 'veth*'] },
+    ])
+    const { type: found = 0, payload = Buffer.alloc(0) } = messages[1] ?? {}
+    assert.equal(found & 0xff, type)
+    assert.deepEqual(flowtableBody.read(payload, 0, payload.length).attributes, {
+      table: 't',
+      name: 'fast',
+      hook: { devices: ['eth0', 'veth*'] },
+    })
+  })
+}
+
+test("a flowtable's devices are names of attribute type 1 and prefixes of type 2", () => {
+  const { bytes } = batchOf([{ verb: 'add', object: 'flowtable-devices', table, flowtable: 'f', devices: ['e', 'v*'] }])
+  const devices = '06000100650000000600020076000000'
+  assert.ok(bytes.toString('hex').includes(`14000380${devices}`), bytes.toString('hex'))
+})

@@ -75,6 +75,14 @@ const rows: readonly [text: string, operation: Operation][] = [
     { verb: 'add', object: 'element', table, set: clusterIps, elements: elements(100) },
   ],
   ['add flowtable ip kube-proxy fast', { verb: 'add', object: 'flowtable', table, flowtable }],
+  [
+    'delete flowtable ip kube-proxy fast { devices = { "eth0" }; }',
+    { verb: 'delete', object: 'flowtable-devices', table, flowtable: 'fast', devices: ['eth0'] },
+  ],
+  [
+    'add flowtable ip kube-proxy fast { devices = { "v0", "v1", "v2", ... 2 more }; }',
+    { verb: 'add', object: 'flowtable-devices', table, flowtable: 'fast', devices: ['v0', 'v1', 'v2', 'v3', 'v4'] },
+  ],
 ]
 
 describe('an operation is written as the nft command', () => {

@@ -116,6 +116,29 @@ for (const family of ['ip', 'ip6'] as const) {
   })
 }
 
+const inetRules = `
+    meta nfproto ipv4
+    meta nfproto ipv6 accept
+    meta nfproto != ipv4 accept
+    meta nfproto ipv4 tcp dport 80
+    meta nfproto ipv4 ct original ip daddr @addresses
+    meta nfproto ipv4 counter packets 0 bytes 0 ip saddr 10.1.2.3
+    ip saddr 10.1.2.3 accept
+    ip daddr @addresses return
+    ip6 saddr != fd00::1 accept
+    ip saddr 10.0.0.0/8 meta l4proto tcp
+    ip saddr . ip daddr @pairs
+    ip protocol tcp
+    ip saddr @addresses ip daddr @addresses counter packets 0 bytes 0 ip saddr @addresses
+    iifname "eth0" ip saddr @addresses tcp dport 80 return
+    meta l4proto udp ip6 saddr fd00::1
+    ct label 90 ct state established iifname "eth0" ct packets > 20 counter packets 0 bytes 0`
+
+test('rules of both families are written as nft lists them', needs(root, tool('nft')), async (t) => {
+  const text = tableText('ip', 'output', inetRules).replace('table ip t', 'table inet t')
+  await assertParity(t, { family: 'inet', name: 't' }, text)
+})
+
 describe('a rule that nft cannot list so that it loads again', needs(root, tool('nft')), () => {
   const rows = {
     'a port of conntrack keeps the match on its protocol': 'meta l4proto tcp ct original proto-dst 5 tcp dport 80',

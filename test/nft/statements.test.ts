@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { NFT_MSG } from '../../src/nft/constants.ts'
 import { dataTypes, IPPROTO } from '../../src/nft/datatypes.ts'
 import { accept, drop, type Expr, goto, jump, returnToCaller } from '../../src/nft/expressions.ts'
 import type { InetFamily } from '../../src/nft/inet.ts'
-import { byType, byTypeof, type NftSet, type TableContents } from '../../src/nft/objects.ts'
+import { ruleBody } from '../../src/nft/messages.ts'
+import { byType, byTypeof, type Family, type NftSet, type TableContents } from '../../src/nft/objects.ts'
 import { renderTable } from '../../src/nft/render.ts'
 import {
   ctOriginalDaddr,
@@ -19,6 +21,7 @@ import {
 import * as statements from '../../src/nft/statements.ts'
 import { needs, root, tool } from '../lab/requirements.ts'
 import { freshKernel } from './kernel.ts'
+import { messagesFromNft, type NftMessage } from './nft-messages.ts'
 import { operationsFor } from './parity.ts'
 import { plain } from './round-trip.ts'
 
@@ -27,7 +30,13 @@ const {
   verdictMap,
   dnatToMap,
   inPrefix,
+  familyIs,
   protocolIs,
+  ctLabel,
+  setCtLabel,
+  ctPacketsOver,
+  counter,
+  flowAdd,
   ctState,
   ctStates,
   ctStatus,
@@ -45,6 +54,8 @@ const {
   registerAt,
   slotOf,
 } = statements
+
+const network = Uint8Array.from({ length: 16 }, (_, index) => (index === 0 ? 0xfd : 0))
 
 /** Rules by the builder that they are about: the text that nft compiles, beside what our builder makes. */
 type Rules = { readonly [builder: string]: readonly (readonly [nft: string, expressions: readonly Expr[]])[] }
@@ -113,6 +124,10 @@ function rulesOf(family: InetFamily): Rules {
     ],
     ctState: Object.keys(ctStates).map((name) => [`ct state ${name}`, ctState(name as keyof typeof ctStates)]),
     ctStatus: Object.keys(ctStatuses).map((name) => [`ct status ${name}`, ctStatus(name as keyof typeof ctStatuses)]),
+    ctLabel: [0, 7, 8, 90, 127].map((bit) => [`ct label ${bit}`, ctLabel(bit)]),
+    setCtLabel: [0, 7, 8, 90, 127].map((bit) => [`ct label set ${bit}`, setCtLabel(bit)]),
+    ctPacketsOver: [1, 20, 256, 2 ** 31 - 1].map((count) => [`ct packets > ${count}`, ctPacketsOver(count)]),
+    counter: [['ct packets > 20 counter', [...ctPacketsOver(20), counter]]],
     hasMark: [
       ['meta mark & 0x00004000 != 0x00000000', hasMark(0x4000)],
       // nft lists the highest bit as a prefix, `meta mark != 0x00000000/1`
@@ -144,12 +159,30 @@ function rulesOf(family: InetFamily): Rules {
   }
 }
 
-for (const family of ['ip', 'ip6'] as const) {
+/** Only a table of both families has use for this. */
+const inetRules: Rules = {
+  familyIs: [
+    ['meta nfproto ipv4 accept', [...familyIs('ip'), verdict(accept)]],
+    ['meta nfproto ipv6 counter', [...familyIs('ip6'), counter]],
+    ['ip daddr @addresses return', [...familyIs('ip'), ...inSet([daddr('ip')], 'addresses'), verdict(returnToCaller)]],
+    ['ip6 saddr fd00::/8 drop', [...familyIs('ip6'), ...inPrefix(saddr('ip6'), 'in', network, 8), verdict(drop)]],
+    [
+      'meta nfproto ipv4 ct original ip daddr @addresses',
+      [...familyIs('ip'), ...inSet([ctOriginalDaddr('ip')], 'addresses')],
+    ],
+    [
+      'meta nfproto ipv4 tcp dport . tcp sport @ports',
+      [...familyIs('ip'), ...protocolIs('tcp'), ...inSet([dport('tcp'), sport('tcp')], 'ports')],
+    ],
+  ],
+}
+
+for (const family of ['ip', 'ip6', 'inet'] as const) {
   describe(
     `the nft program makes the same bytecode and the same text, family ${family}`,
     needs(root, tool('nft')),
     () => {
-      for (const [builder, rows] of Object.entries(rulesOf(family))) {
+      for (const [builder, rows] of Object.entries(family === 'inet' ? inetRules : rulesOf(family))) {
         test(builder, async (t) => {
           const contents = tableOf(
             family,
@@ -197,9 +230,32 @@ test(
   },
 )
 
+/** What the nft program sends can be seen on a kernel too that refuses it. */
+const offloadRules: Rules = {
+  flowAdd: [
+    ['flow add @fast', [flowAdd('fast')]],
+    ['ct packets > 20 flow add @fast counter', [...ctPacketsOver(20), flowAdd('fast'), counter]],
+  ],
+}
+
+describe('the nft program sends the same expressions', needs(root, tool('nft')), () => {
+  for (const [builder, rows] of Object.entries(offloadRules)) {
+    test(builder, () => {
+      const rules = rows.map(([nft]) => `${nft}\n`).join('')
+      const flowtable = 'flowtable fast { hook ingress priority 0; devices = { "lo" }; }'
+      const sent = messagesFromNft(`table inet t {\n${flowtable}\nchain c {\n${rules}}\n}`)
+      assert.deepEqual(
+        sent.filter(({ type }) => type === NFT_MSG.NEWRULE).map((message) => expressionsIn(message)),
+        rows.map(([, expressions]) => plain(expressions)),
+      )
+    })
+  }
+})
+
 test('every builder of statements is compared with the nft program', () => {
   const others = ['NFT_REG_VERDICT', 'registerAt', 'slotOf', 'ctStates', 'ctStatuses']
-  assert.deepEqual([...Object.keys(rulesOf('ip')), ...others].toSorted(), Object.keys(statements).toSorted())
+  const builders = { ...rulesOf('ip'), ...inetRules, ...offloadRules }
+  assert.deepEqual([...Object.keys(builders), ...others].toSorted(), Object.keys(statements).toSorted())
 })
 
 describe('registers', () => {
@@ -220,8 +276,14 @@ describe('registers', () => {
   })
 })
 
+/** A counter that nft sends says nothing: it begins at 0. */
+function expressionsIn({ body }: NftMessage): readonly Expr[] {
+  const { expressions = [] } = ruleBody.read(body, 0, body.length).attributes
+  return plain(expressions.map((expr) => (expr.kind === 'counter' ? counter : expr)))
+}
+
 /** A table with the sets that the rules use, and the rules in a chain where the kernel accepts them. */
-function tableOf(family: InetFamily, builder: string, rules: readonly (readonly Expr[])[]): TableContents {
+function tableOf(family: Family, builder: string, rules: readonly (readonly Expr[])[]): TableContents {
   const name = chainOf(builder)
   const hooks = { nat: 'prerouting', source: 'postrouting', filter: 'input' } as const
   const hook = hooks[name]
@@ -229,7 +291,7 @@ function tableOf(family: InetFamily, builder: string, rules: readonly (readonly 
   return {
     table: { family, name: 't' },
     flowtables: [],
-    sets: setsOf(family),
+    sets: setsOf(family === 'inet' ? 'ip' : family),
     chains: [{ name: 'services' }, { name, base: { type, hook, priority: 0 } }],
     rules: rules.map((expressions) => ({ chain: name, expressions })),
     elements: new Map(),

@@ -52,6 +52,7 @@ const testService: fc.Arbitrary<Omit<TestService, 'name' | 'clusterIp'>> = fc.re
   internalPolicy: fc.constantFrom('Cluster', 'Cluster', 'Local'),
   sourceRanges: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, fc.subarray(sourceRangeTexts, { maxLength: 3 })),
   affinitySeconds: fc.constantFrom(0, 0, 10_800),
+  optsOutOfFastpath: fc.boolean(),
   createdAt: fc.constantFrom('2024-01-01T00:00:00Z', '2025-01-01T00:00:00Z'),
   endpoints: fc.uniqueArray(testEndpoint, { maxLength: 4, selector: ({ address }) => address }),
 })
@@ -91,6 +92,7 @@ const randomWorld: fc.Arbitrary<World> = fc.record({
   podCidrs: fc.constant([ipv4.nodePodCidr]),
   zone: fc.constantFrom(...zones),
   boundAddresses: fc.constant([]),
+  hasFastpath: fc.boolean(),
 })
 
 /** Senders have hosts of their own: between two addresses of one host no packet crosses the node. */

@@ -2,9 +2,11 @@
 import { type NodeFacts, dataplaneOptions } from '../../src/agent/dataplane-options.ts'
 import { nodePortRanges, selectNodePortIps } from '../../src/agent/node-port-addresses.ts'
 import { type DataplaneFlags, dataplaneConfig } from '../../src/config/dataplane-flags.ts'
+import { fastpathLabelBit } from '../../src/dataplane/names.ts'
 import type { DataplaneOptions } from '../../src/dataplane/options.ts'
 import {
   type EndpointConditions,
+  fastpathAnnotation,
   type KubeObject,
   type LoadBalancerIngress,
   type ProtocolName,
@@ -34,6 +36,8 @@ export type TestService = {
   readonly sourceRanges: readonly string[]
   /** 0 for none. */
   readonly affinitySeconds: number
+  /** Its annotation; by default it has none. */
+  readonly optsOutOfFastpath?: boolean
   /** RFC 3339; the older of two Services that claim one frontend gets it. */
   readonly createdAt?: string
   readonly endpoints: readonly TestEndpoint[]
@@ -66,6 +70,8 @@ export type World = {
   readonly zone: string
   /** Addresses that the node has beside those of the plan, such as a load-balancer IP bound to it. */
   readonly boundAddresses: readonly string[]
+  /** Connections get the label by which the fast path knows them. */
+  readonly hasFastpath?: boolean
 }
 
 /** The world of most tables: pods are told by their range, node ports work on the node's main address. */
@@ -130,11 +136,12 @@ export function objectsOf({ services, serviceCidrs, zone }: World, family: Famil
 
 /** How the table is laid out, and the members of `nodeport-ips`. */
 export function dataplaneOf(
-  { flags, podCidrs, boundAddresses }: World,
+  { flags, podCidrs, boundAddresses, hasFastpath = false }: World,
   family: Family,
 ): { readonly options: DataplaneOptions; readonly nodePortIps: readonly IpAddress[] } {
   const config = dataplaneConfig(flags)
-  const facts: NodeFacts = { ips: { IPv4: ip(ipv4.node), IPv6: ip(ipv6.node) }, podCidrs }
+  const label = hasFastpath ? { fastpathLabelBit } : {}
+  const facts: NodeFacts = { ips: { IPv4: ip(ipv4.node), IPv6: ip(ipv6.node) }, podCidrs, ...label }
   const interfaceAddresses = [ipv4, ipv6].flatMap((plan) => [...nodeAddresses(plan), plan.loopback])
   return {
     options: dataplaneOptions(family, config, facts),
@@ -148,10 +155,20 @@ export function dataplaneOf(
 const namespace = 'ns'
 
 function serviceObject(parts: TestService, family: Family): KubeObject {
-  const { name, clusterIp, ports, createdAt, affinitySeconds, loadBalancerIps, ipMode } = parts
+  const {
+    name,
+    clusterIp,
+    ports,
+    createdAt,
+    affinitySeconds,
+    loadBalancerIps,
+    ipMode,
+    optsOutOfFastpath = false,
+  } = parts
+  const annotations = optsOutOfFastpath ? { [fastpathAnnotation]: 'off' } : undefined
   return {
     kind: 'Service',
-    metadata: { namespace, name, creationTimestamp: createdAt },
+    metadata: { namespace, name, creationTimestamp: createdAt, annotations },
     spec: {
       type: parts.type,
       clusterIP: clusterIp,

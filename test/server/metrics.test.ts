@@ -248,6 +248,15 @@ function proxyMetrics(options: Partial<ProxyMetricsOptions> = {}): ProxyMetrics 
   return new ProxyMetrics({ version: '1.2.3', changes: () => [], wallClock: () => new Date(now), ...options })
 }
 
+const reconciled = {
+  family: 'IPv4',
+  protocol: 'udp',
+  durationMs: 3,
+  deleted: 4,
+  isWhole: true,
+  failure: undefined,
+} as const
+
 /** Metrics that have seen every occurrence. */
 function everythingHappened(): ProxyMetrics {
   const metrics = proxyMetrics({ sources: () => ({ Service: { isConnected: true, relists: 0, watchRestarts: 1 } }) })
@@ -257,7 +266,7 @@ function everythingHappened(): ProxyMetrics {
   metrics.syncFailed(sync)
   metrics.cleanupFailed('IPv4')
   metrics.noLocalEndpoints('IPv4', { internal: 1, external: 2 })
-  metrics.conntrackReconciled({ family: 'IPv4', durationMs: 3, deleted: 4 })
+  metrics.conntrackReconciled(reconciled)
   metrics.healthAnswered('healthz', 200, [])
   metrics.healthAnswered('livez', 503, [])
   metrics.features([{ name: 'ComponentFlagz', stage: 'BETA', isEnabled: true }])

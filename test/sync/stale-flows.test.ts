@@ -52,6 +52,7 @@ describe('stale flows', needs(root), () => {
   function restart(family: Family = 'IPv4', protocol = NETLINK_NETFILTER): void {
     model = new ClusterModel({ family, nodeName, processStartMs: 0 })
     staleFlows = new StaleFlows({
+      protocol: 'udp',
       model,
       socket: namespace.run(() => new NetlinkSocket(protocol)),
       clock: { now: () => (nowMs += 5) },
@@ -94,7 +95,7 @@ describe('stale flows', needs(root), () => {
       await have({ destination: ['8.8.8.8', 30_053] }),
     ]
     const { durationMs = 0, ...report } = (await reconcile(dnsAt('10.180.0.2'))) ?? {}
-    assert.deepEqual(report, { family: 'IPv4', deleted: 3, isWhole: true, failure: undefined })
+    assert.deepEqual(report, { family: 'IPv4', protocol: 'udp', deleted: 3, isWhole: true, failure: undefined })
     assert.ok(durationMs > 0)
     assert.deepEqual(await left(), staying.map(flowText).sort())
   })
@@ -106,6 +107,23 @@ describe('stale flows', needs(root), () => {
     }
     assert.equal(await deletedBy(dns, dnsAt('10.180.0.2')), 0)
     for (const protocol of [IPPROTO_TCP, IPPROTO_SCTP]) assert.equal((await left(AF_INET, protocol)).length, 2)
+  })
+
+  test('of TCP are not touched either where they are not offloaded', async () => {
+    staleFlows.close()
+    model = new ClusterModel({ family: 'IPv4', nodeName, processStartMs: 0 })
+    staleFlows = new StaleFlows({
+      protocol: 'tcp',
+      model,
+      socket: namespace.run(() => new NetlinkSocket(NETLINK_NETFILTER)),
+      clock: { now: () => (nowMs += 5) },
+    })
+    await have({ protocol: IPPROTO_TCP, destination: ['172.30.0.50', 80], answerer: first })
+    setObject(model, onlyTcp)
+    model.takeChanges()
+    const { protocol, deleted } = (await staleFlows.reconcile(true)) ?? {}
+    assert.deepEqual([protocol, deleted], ['tcp', 0])
+    assert.equal((await left(AF_INET, IPPROTO_TCP)).length, 1)
   })
 
   test('of the other family are never touched', async () => {

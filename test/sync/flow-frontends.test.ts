@@ -9,7 +9,7 @@ import { packSocket } from '../../src/netlink/flow.ts'
 import { inetPton } from '../../src/netlink/inet.ts'
 import { clusterOf } from '../../src/sync/cluster-of.ts'
 import { atOnce } from '../../src/sync/time-slices.ts'
-import { type FlowRules, isStaleFlow, nodePortIpKeys, udpFrontends } from '../../src/sync/udp-frontends.ts'
+import { flowFrontends, type FlowRules, isStaleFlow, nodePortIpKeys } from '../../src/sync/flow-frontends.ts'
 import { families } from '../lab/addresses.ts'
 import { ip, nodeName, service, slice, sliceEndpoint } from '../model/fixtures.ts'
 import { setObject } from './proxy.ts'
@@ -47,15 +47,19 @@ for (const [name, plan] of Object.entries(families)) {
     endpoints: [sliceEndpoint(serving, { nodeName }), sliceEndpoint(unready!, notServing)],
   })
 
-  function rulesOf(...objects: readonly (Service | typeof webSlice)[]): FlowRules {
+  function rulesFor(protocol: 'udp' | 'tcp', ...objects: readonly (Service | typeof webSlice)[]): FlowRules {
     const model = new ClusterModel({ family, nodeName, processStartMs: 0 })
     for (const object of objects) setObject(model, object)
     model.takeChanges()
     return {
-      frontends: atOnce(udpFrontends(model)),
+      frontends: atOnce(flowFrontends(model, protocol)),
       formerFrontends: new Set(),
       nodePortIps: nodePortIpKeys([ip(plan.node)]),
     }
+  }
+
+  function rulesOf(...objects: readonly (Service | typeof webSlice)[]): FlowRules {
+    return rulesFor('udp', ...objects)
   }
 
   function isStale(rules: FlowRules, destination: Socket, answerer: Socket = destination, zone = 0): boolean {
@@ -162,7 +166,7 @@ for (const [name, plan] of Object.entries(families)) {
 
     test('to a frontend that is gone are stale if they were translated', () => {
       const former = rulesOf(web, webSlice)
-      const rules = { ...rulesOf(), formerFrontends: new Set(former.frontends.keys()) }
+      const rules = { ...rulesOf(), formerFrontends: new Set(former.frontends.answerers.keys()) }
       for (const destination of [...frontends, [plan.node, 32_000] as const]) {
         assert.equal(isStale(rules, destination, [serving, 9090]), true)
         assert.equal(isStale(rules, destination), false)
@@ -170,9 +174,37 @@ for (const [name, plan] of Object.entries(families)) {
       assert.equal(isStale(rules, [plan.elsewhere, 32_000], [serving, 9090]), false)
     })
 
+    test('that are offloaded are stale when their Service has opted out of the fast path, others are not', () => {
+      const optedOut = service(spec, { annotations: { 'flowproxy.dev/fastpath': 'off' } }, status)
+      const rules = rulesOf(optedOut, webSlice)
+      for (const destination of [...frontends, [plan.node, 32_000] as const]) {
+        const [to, from] = [key(...destination), key(serving, 9090)]
+        assert.equal(isStaleFlow(rules, to, from, 0, true), true)
+        assert.equal(isStaleFlow(rules, to, from, 0, false), false)
+        assert.equal(isStaleFlow(rulesOf(web, webSlice), to, from, 0, true), false)
+      }
+    })
+
     test('of protocols other than UDP know no frontends', () => {
       const others = ports.filter(({ protocol }) => protocol !== 'UDP')
-      assert.equal(rulesOf(service({ ...spec, ports: others }, {}, status), webSlice).frontends.size, 0)
+      assert.equal(rulesOf(service({ ...spec, ports: others }, {}, status), webSlice).frontends.answerers.size, 0)
+    })
+  })
+
+  describe(`TCP flows of the fast path over ${family}`, () => {
+    const rules = rulesFor('tcp', web, webSlice)
+
+    test('stay with an endpoint that is terminating, and are stale when it is gone', () => {
+      for (const address of [clusterIp, vip, externalIp]) {
+        assert.equal(isStale(rules, [address, 8000], [serving, 9090]), false)
+        assert.equal(isStale(rules, [address, 8000], [unready!, 9090]), false)
+        assert.equal(isStale(rules, [address, 8000], [gone!, 9090]), true)
+      }
+    })
+
+    test('are stale when their Service is gone', () => {
+      const former = { ...rulesFor('tcp'), formerFrontends: new Set(rules.frontends.answerers.keys()) }
+      assert.equal(isStale(former, [clusterIp, 8000], [serving, 9090]), true)
     })
   })
 }
@@ -198,7 +230,7 @@ test('no flow that the table makes now is stale', () => {
       setObject(model, slice({ ports: slicePorts, endpoints: at }))
       model.takeChanges()
       const nodePortIps = nodePortIpKeys([ip(nodeIp)])
-      const rules = { frontends: atOnce(udpFrontends(model)), formerFrontends: new Set<string>(), nodePortIps }
+      const rules = { frontends: atOnce(flowFrontends(model, 'udp')), formerFrontends: new Set<string>(), nodePortIps }
       const made = clusterOf(model, { name: nodeName }).frontends('shop/cart')
       for (const frontend of made.flatMap(({ frontends }) => frontends)) {
         if (frontend.protocol !== 'udp') continue

@@ -1,5 +1,4 @@
-import { spawnSync } from 'node:child_process'
-import { cpus, release } from 'node:os'
+import { machineText, megabytes, median, ms, percent, percentile, row } from './figures.ts'
 import { loadRatePerSecond, type Scenario, type ScenarioResult, type StartResult } from './scenario.ts'
 
 export type Measured = { readonly scenario: Scenario; readonly result: ScenarioResult }
@@ -43,14 +42,13 @@ type Budget = {
 
 /** The results as Markdown. */
 export function agentReport(measured: readonly Measured[]): string {
-  const [cpu] = cpus()
   const runs = Math.max(...measured.map(({ result }) => result.coldStarts.length))
   return `# The whole program, measured from outside
 
 Each size is one process of the program and a simulated API server (bench/apiserver: real HTTP, objects of the size that
 an API server sends) in a network namespace of their own, on the same machine: what the API server and the observer
-compute comes on top. Starts: medians of up to ${runs}. Machine: ${cpus().length} x ${cpu?.model ?? 'unknown CPU'}, Linux ${release()}, Node.js ${process.version},
-${nftVersion()}. Made by \`npm run bench:agent\`.
+compute comes on top. Starts: medians of up to ${runs}. Machine: ${machineText()}.
+Made by \`npm run bench:agent\`.
 
 ## Start
 
@@ -160,34 +158,4 @@ function idlePercent({ idle }: ScenarioResult): number {
 
 function sizeText({ services, endpoints }: Scenario): string {
   return `${services} x ${endpoints}`
-}
-
-function row(cells: readonly (string | number)[]): string {
-  return `| ${cells.join(' | ')} |`
-}
-
-function median(values: readonly number[]): number {
-  return percentile(values, 50)
-}
-
-function percentile(values: readonly number[], percent: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? Number.NaN
-}
-
-function ms(value: number): string {
-  if (!Number.isFinite(value)) return '-'
-  return value >= 1000 ? `${(value / 1000).toFixed(2)} s` : `${value.toFixed(value < 10 ? 1 : 0)} ms`
-}
-
-function percent(value: number): string {
-  return `${value.toFixed(value < 10 ? 2 : 0)} %`
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(0)} MB`
-}
-
-function nftVersion(): string {
-  return spawnSync('nft', ['--version'], { encoding: 'utf8' }).stdout.trim()
 }

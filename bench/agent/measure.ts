@@ -25,6 +25,7 @@ import {
   type Scenario,
   type ScenarioResult,
   type StartResult,
+  settleSeconds,
 } from './scenario.ts'
 
 /** A start that takes longer has failed. */
@@ -107,9 +108,12 @@ async function startProxy(): Promise<StartResult> {
   }
 }
 
+/** Before it rests, the program gives back the memory that only the start needed. */
 async function measureIdle(): Promise<NonNullable<ScenarioResult['idle']>> {
+  const settlingPercent = await cpuPercentDuring(() => sleep(settleSeconds * 1000))
   const cpuPercent = await cpuPercentDuring(() => sleep(scenario.idleSeconds * 1000))
-  return { cpuPercent, residentBytes: residentBytes(runningPid()) }
+  const settlingCpuMs = settlingPercent * 10 * settleSeconds
+  return { settlingCpuMs, cpuPercent, residentBytes: residentBytes(runningPid()) }
 }
 
 /** Adds an endpoint to a Service and takes it away again, for one Service after the other, each after a pause. */

@@ -45,7 +45,10 @@ export type ChangesResult = {
 export type ScenarioResult = {
   readonly coldStarts: readonly StartResult[]
   readonly restarts: readonly StartResult[]
-  readonly idle?: { readonly residentBytes: number; readonly cpuPercent: number }
+  readonly idle?: { readonly settlingCpuMs: number; readonly residentBytes: number; readonly cpuPercent: number }
   readonly singleChanges?: ChangesResult
   readonly load?: ChangesResult & { readonly cpuPercent: number; readonly residentBytes: number }
 }
+
+/** After a start, so long until the program is said to be at rest. */
+export const settleSeconds = 20

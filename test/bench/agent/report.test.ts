@@ -25,7 +25,7 @@ test('a report has medians and says which budgets are met and missed', () => {
   const result: ScenarioResult = {
     coldStarts: [start(9000), start(4000), start(4500)],
     restarts: [],
-    idle: { residentBytes: 260e6, cpuPercent: 0.1 },
+    idle: { settlingCpuMs: 400, residentBytes: 260e6, cpuPercent: 0.1 },
     singleChanges: { latenciesMs: [12, 8, 30], unseen: 1 },
   }
   const lines = agentReport([{ scenario, result }]).split('\n')

@@ -61,11 +61,6 @@ export function fastpathThresholdOf(flags: Pick<ManifestFlags, 'fastpathPacketTh
 /** The configuration file has it as an int32. */
 const largestThreshold = 2 ** 31 - 1
 
-/** The arguments of `option` for a duration. */
-export function durationFlag(name: string, description: string, preset: string): [string, string, string] {
-  return [`${name} <duration>`, `${description}, as in 100ms, 1s or 1m30s`, preset]
-}
-
 /** The node name given, or the host name in lower case, as the kubelet registers it. */
 export function nodeNameOf(flags: Pick<ManifestFlags, 'nodeName'>): string {
   return (flags.nodeName ?? hostname()).trim().toLowerCase()

@@ -6,7 +6,7 @@ import type { SetElement, TableContents } from '../nft/objects.ts'
 import type { Operation } from '../nft/transaction.ts'
 
 /** A message holds 255 device names at most (NFT_NETDEVICE_MAX). */
-export const devicesPerBatch = 128
+const devicesPerBatch = 128
 
 /**
  * Makes the wanted table around the flowtable that is there, or makes that without devices. All else is replaced, so

@@ -1,10 +1,9 @@
 import { type KubeObject, type Node, type ObjectEvent, zoneLabel } from '../kube/types.ts'
 import { ClusterModel } from '../model/cluster-model.ts'
-import type { Family, IpAddress } from '../model/ip.ts'
+import { type Family, type IpAddress, isLoopback } from '../model/ip.ts'
 import { nodeIps } from '../model/node-ips.ts'
 import type { NodeTopology } from '../model/topology.ts'
 import type { NodeFacts } from './dataplane-options.ts'
-import { isLoopback } from './node-port-addresses.ts'
 
 export type ClusterModelsOptions = {
   readonly families: readonly Family[]

@@ -1,6 +1,6 @@
 import type { DataplaneConfig } from '../config/dataplane-flags.ts'
 import { type Cidr, cidrContains, cidrFamily, cidrParts, parseCidr } from '../model/cidr.ts'
-import { type Family, familyOf, type IpAddress } from '../model/ip.ts'
+import { type Family, familyOf, type IpAddress, isLoopback } from '../model/ip.ts'
 import type { NodeFacts } from './dataplane-options.ts'
 
 /**
@@ -46,11 +46,6 @@ export function healthCheckIps(
   const isSelected = (ip: IpAddress): boolean =>
     familyOf(ip) === family && !ip.startsWith('fe80:') && ranges.some((range) => contains(range, ip))
   return [...new Set(addresses.filter(isSelected))].sort()
-}
-
-/** 127.0.0.0/8 and ::1. */
-export function isLoopback(ip: IpAddress): boolean {
-  return ip === '::1' || (familyOf(ip) === 'IPv4' && ip.startsWith('127.'))
 }
 
 function primaryRanges({ ips }: NodeFacts): readonly Cidr[] {

@@ -1,5 +1,5 @@
 import { type Cidr, cidrFamily, parseCidr } from '../model/cidr.ts'
-import { type Family, familyOf, parseIp } from '../model/ip.ts'
+import { type Family, familyOf, isLoopback, parseIp } from '../model/ip.ts'
 import { isUnspecified, type NodeIps } from '../model/node-ips.ts'
 import { parseSocketAddress } from './bind-address.ts'
 import type { KubeProxyConfiguration } from './kube-proxy-configuration.ts'
@@ -84,7 +84,6 @@ function cidrsOf(texts: readonly string[]): readonly Cidr[] {
 
 /** What `primary` stands for; loopback addresses are no addresses to be reached at. */
 function primaryRanges({ ips }: NodeIps): readonly Cidr[] {
-  const isLoopback = (ip: string): boolean => ip === '::1' || ip.startsWith('127.')
   return cidrsOf([
     ...(isLoopback(ips.IPv4) ? [] : [`${ips.IPv4}/32`]),
     ...(isLoopback(ips.IPv6) ? [] : [`${ips.IPv6}/128`]),

@@ -1,6 +1,6 @@
 /** The node that the packet crosses, as far as the kernel's decisions depend on it. */
 import { type Cidr, cidrContains, cidrParts } from '../model/cidr.ts'
-import { familyOf, type IpAddress } from '../model/ip.ts'
+import { familyOf, type IpAddress, isLoopback } from '../model/ip.ts'
 import { RTN_LOCAL } from '../nft/datatypes.ts'
 
 export type NodeView = {
@@ -54,12 +54,6 @@ const RTN_MULTICAST = 5
 /** inet_addr_type() calls the zero network a broadcast too. */
 const broadcasts = ['0.0.0.0/8', '255.255.255.255/32'] as readonly string[] as readonly Cidr[]
 const multicasts = ['224.0.0.0/4', 'ff00::/8'] as readonly string[] as readonly Cidr[]
-const loopbacks = ['127.0.0.0/8', '::1/128'] as readonly string[] as readonly Cidr[]
-
 function isLocalAddress(node: NodeView, address: IpAddress): boolean {
   return node.addresses.includes(address) || isLoopback(address)
-}
-
-function isLoopback(address: IpAddress): boolean {
-  return loopbacks.some((range) => cidrContains(range, address))
 }

@@ -202,3 +202,8 @@ function longestZeroRun(): { start: number; length: number } {
   }
   return best
 }
+
+/** 127.0.0.0/8 and ::1. */
+export function isLoopback(ip: IpAddress): boolean {
+  return ip === '::1' || (familyOf(ip) === 'IPv4' && ip.startsWith('127.'))
+}
